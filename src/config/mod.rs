@@ -1,0 +1,1 @@
+//! Definitions and settings: YAML text to a checked [`crate::model::Project`].

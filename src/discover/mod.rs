@@ -1,0 +1,1 @@
+//! What exists upstream: one file per kind of source.

@@ -1,0 +1,1 @@
+//! Expressions: `${{ }}` templates, the language, coercion, functions. Pure.

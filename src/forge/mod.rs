@@ -1,0 +1,1 @@
+//! Pull requests, wherever they live: GitHub, or plain Git.

@@ -1,0 +1,1 @@
+//! Freight: identity, alias, assembly, creation criteria. Pure.

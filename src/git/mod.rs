@@ -1,0 +1,1 @@
+//! Git: the only room that runs `git` or opens a repository.

@@ -1,0 +1,1 @@
+//! The ledger: records on a branch, transactions by compare-and-swap, fsck.

@@ -1,0 +1,3 @@
+//! The `consign` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Every decision, and the reason for every "no". Pure.

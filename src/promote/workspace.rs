@@ -1,0 +1,102 @@
+//! A promotion's working directory.
+//!
+//! It is a real folder. Checkouts in it are lazy: their files come into being when a step says that it will read them, after one batched
+//! prefetch. So a step asks first ([`Workspace::need`]), then uses ordinary file functions on [`Workspace::resolve`]d paths, and never touches
+//! a path it did not ask for. What a step writes is simply written; `git-commit` finds it by comparing the folder with the checkout's tree.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::diagnostic::{Failure, FailureKind};
+
+/// A promotion's working directory.
+#[derive(Debug)]
+pub struct Workspace {
+    root: PathBuf,
+    /// Keeps a temporary root alive; None for a folder of the user's.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// What a step is about to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// One file; it may be missing.
+    File(PathBuf),
+    /// A file, or a folder with everything below it; it may be missing.
+    Tree(PathBuf),
+}
+
+/// A path of a step's configuration that leads out of the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("path `{path}` leads out of the working directory")]
+pub struct PathEscape {
+    /// The path as configured.
+    pub path: String,
+}
+
+impl Workspace {
+    /// A fresh private folder, removed when the workspace is dropped.
+    ///
+    /// # Errors
+    /// Tool, if no temporary folder can be made.
+    pub fn temporary() -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new()
+            .prefix("consign-")
+            .tempdir()
+            .map_err(|error| Failure::new(FailureKind::Tool, "cannot make a temporary folder for the promotion's files").caused_by(error))?;
+        Ok(Self { root: folder.path().to_owned(), _temporary: Some(folder) })
+    }
+
+    /// The workspace in an existing folder, as `consign step` uses it.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), _temporary: None }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Turns a path of a step's configuration into a path below the root: an absolute path means the workspace root, `.` is the root.
+    /// The last component is not followed if it is a symlink; every other symlink on the way must stay inside.
+    ///
+    /// # Errors
+    /// A `..` that climbs out, or a symlink that leads out.
+    pub fn resolve(&self, path: &str) -> Result<PathBuf, PathEscape> {
+        let escape = || PathEscape { path: path.to_owned() };
+        let mut relative = PathBuf::new();
+        for component in Path::new(path).components() {
+            match component {
+                Component::Normal(name) => relative.push(name),
+                Component::ParentDir => {
+                    if !relative.pop() {
+                        return Err(escape());
+                    }
+                }
+                Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+            }
+        }
+        let full = self.root.join(&relative);
+        let root = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
+        let mut existing = full.parent().filter(|_| full != self.root);
+        while let Some(folder) = existing {
+            match folder.canonicalize() {
+                Ok(real) => return if real.starts_with(&root) { Ok(full) } else { Err(escape()) },
+                Err(_) => existing = folder.parent(),
+            }
+        }
+        Ok(full)
+    }
+
+    /// A path below the root as users read it: relative, `/`-separated.
+    pub fn display(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
+    }
+
+    /// Makes what a step will read present on disk. Paths are as [`resolve`](Self::resolve) gives them.
+    ///
+    /// # Errors
+    /// Remote or Refused, if blobs cannot be fetched.
+    pub async fn need(&mut self, _needs: &[Need]) -> Result<(), Failure> {
+        Ok(())
+    }
+}

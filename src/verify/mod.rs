@@ -1,0 +1,1 @@
+//! Verification: analysis templates, measurements, verdicts.

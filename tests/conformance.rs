@@ -1,0 +1,16 @@
+//! What Kargo's own engine does, case by case, through the rooms that the product uses. `tests/conformance/README.md` says how.
+//!
+//! Prints one line a file; exits 1 if any case differs. `CONFORMANCE_DIR=DIR` runs the cases of another folder, `CONFORMANCE_REPORT=FILE` writes
+//! which ids passed how, `CONFORMANCE_ONLY=FILE[/ID-PART]` runs one file or the cases whose id contains a text, with what came out.
+
+#[path = "conformance/harness.rs"]
+mod harness;
+
+use harness::Family;
+
+fn main() -> std::process::ExitCode {
+    let families: Vec<Family> = vec![
+        // one line per file, in alphabetical order
+    ];
+    harness::run(&families)
+}
