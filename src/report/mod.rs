@@ -1,3 +1,4 @@
 //! Every sentence the user reads; renders, never decides.
 
 pub mod graph;
+pub mod progress;

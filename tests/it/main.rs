@@ -1,4 +1,6 @@
 //! Integration tests: one binary, one module per room or verb.
 
+#![allow(clippy::unwrap_used)]
+
 mod house;
 mod support;
