@@ -17,7 +17,7 @@
 //! | [`report`] | every sentence the user reads |
 //!
 //! Beside the road: [`model`] (the words, as types), [`diagnostic`] (errors, exit codes), [`git`] (the only room that runs git or opens a
-//! repository), [`forge`] (pull requests), [`registry`] (images and charts), [`cli`] (one file per verb) and `tick`, the conductor:
+//! repository), [`forge`] (pull requests), [`registry`] (images and charts), [`cli`] (one file per verb) and [`tick`], the conductor:
 //! the only one that knows the order of the rooms.
 //!
 //! Rooms know `model`, `diagnostic`, `expr` and the types of rooms above them in the table; `tests/it/house.rs` holds them to it.
@@ -36,4 +36,5 @@ pub mod plan;
 pub mod promote;
 pub mod registry;
 pub mod report;
+pub mod tick;
 pub mod verify;

@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Moves releases through environments with nothing but Git.
 #[derive(Debug, Parser)]
 #[command(name = "consign", version, about, long_about = None, propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, nothing to do or waiting; 1 a promotion or verification failed and --fail-on asks; 2 command line or configuration \
-wrong; 3 refused; 4 lost a race; 5 a remote failed; 6 a tool is missing or failed; 70 our own bug.\n\nStart with `consign demo`, or `consign init` in a repository of yours.")]
+#[command(
+    after_help = "Exit codes: 0 done, nothing to do or waiting; 1 a promotion or verification failed and --fail-on asks; 2 command line or configuration \
+wrong; 3 refused; 4 lost a race; 5 a remote failed; 6 a tool is missing or failed; 70 our own bug.\n\nStart with `consign demo`, or `consign init` in a repository of yours."
+)]
 pub struct Cli {
     /// What is the same for all verbs.
     #[command(flatten)]

@@ -2,3 +2,7 @@
 
 pub mod graph;
 pub mod progress;
+pub mod status;
+pub mod table;
+pub mod tick;
+pub mod words;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::{FreightName, PromotionName, PromotionPhase, ProjectName, StageName, StepStatus, VerificationPhase, WarehouseName};
+use crate::model::{FreightName, ProjectName, PromotionName, PromotionPhase, StageName, StepStatus, VerificationPhase, WarehouseName};
 
 /// What came of a tick.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -30,7 +30,9 @@ pub struct Outcome {
 impl Outcome {
     /// Whether the tick changed nothing.
     pub fn is_idle(&self) -> bool {
-        self.freight_created.is_empty() && self.promotions.iter().all(|promotion| !promotion.changed) && self.verifications.iter().all(|verification| !verification.changed)
+        self.freight_created.is_empty()
+            && self.promotions.iter().all(|promotion| !promotion.changed)
+            && self.verifications.iter().all(|verification| !verification.changed)
     }
 }
 

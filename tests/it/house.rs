@@ -26,7 +26,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Rooms that take values and give values: no I/O, no async, no clock, no environment.
 const PURE: &[&str] = &["model", "expr", "edit", "freight", "plan"];
-const IMPURE_WORDS: &[&str] = &["std::fs", "std::process", "std::env::", "std::net", "tokio::", "reqwest::", "async fn", "Timestamp::now", "SystemTime::now", "Zoned::now"];
+const IMPURE_WORDS: &[&str] =
+    &["std::fs", "std::process", "std::env::", "std::net", "tokio::", "reqwest::", "async fn", "Timestamp::now", "SystemTime::now", "Zoned::now"];
 
 /// The only room that starts `git` or opens a repository, and the words that do it.
 const GIT_WORDS: &[&str] = &["gix::open", "gix::init", "Command::new(\"git\")"];
