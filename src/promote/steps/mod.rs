@@ -2,6 +2,11 @@
 
 pub mod config;
 
+mod helm;
+mod helm_template;
+mod kustomize_build;
+mod render;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +19,8 @@ use super::step::{Step, Violation};
 pub fn all() -> Vec<Box<dyn Step>> {
     vec![
         // one line per kind, in alphabetical order
+        Box::new(helm_template::HelmTemplate),
+        Box::new(kustomize_build::KustomizeBuild),
     ]
 }
 
