@@ -138,22 +138,36 @@ pub(super) fn list_item(path: &Path) -> String {
     if path.contains([',', '"', '\n']) { format!("\"{}\"", path.replace('"', "\"\"")) } else { path }
 }
 
-/// The lock of a chart, as bytes and read; None: there is none.
-///
-/// # Errors
-/// A message for the user: the lock cannot be read.
-pub(super) fn lock(workspace: &Workspace, chart: &Path) -> Result<Option<(PathBuf, Vec<u8>, Vec<Dependency>)>, String> {
-    // `requirements.lock` belongs to charts of API version 1.
-    for name in ["Chart.lock", "requirements.lock"] {
-        let file = chart.join(name);
-        match std::fs::read(&file) {
-            Ok(bytes) => {
-                let read = dependencies_in(&String::from_utf8_lossy(&bytes)).map_err(|error| format!("`{}` cannot be read: {error}", workspace.display(&file)))?;
-                return Ok(Some((file, bytes, read)));
+/// The lock of a chart.
+#[derive(Clone, Debug)]
+pub(super) struct Lock {
+    /// Where it is.
+    pub(super) file: PathBuf,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
+    /// What it locks.
+    pub(super) dependencies: Vec<Dependency>,
+}
+
+impl Lock {
+    /// Reads the lock of a chart; None: there is none.
+    ///
+    /// # Errors
+    /// A message for the user: it cannot be read.
+    pub(super) fn read(workspace: &Workspace, chart: &Path) -> Result<Option<Self>, String> {
+        // `requirements.lock` belongs to charts of API version 1.
+        for name in ["Chart.lock", "requirements.lock"] {
+            let file = chart.join(name);
+            let unreadable = |error: &dyn std::fmt::Display| format!("`{}` cannot be read: {error}", workspace.display(&file));
+            match std::fs::read(&file) {
+                Ok(bytes) => {
+                    let dependencies = dependencies_in(&String::from_utf8_lossy(&bytes)).map_err(|error| unreadable(&error))?;
+                    return Ok(Some(Self { file, bytes, dependencies }));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unreadable(&error)),
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("`{}` cannot be read: {error}", workspace.display(&file))),
         }
+        Ok(None)
     }
-    Ok(None)
 }

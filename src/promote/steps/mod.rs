@@ -4,6 +4,7 @@ pub mod config;
 
 mod helm;
 mod helm_template;
+mod helm_update_chart;
 mod kustomize_build;
 mod render;
 
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Box<dyn Step>> {
     vec![
         // one line per kind, in alphabetical order
         Box::new(helm_template::HelmTemplate),
+        Box::new(helm_update_chart::HelmUpdateChart),
         Box::new(kustomize_build::KustomizeBuild),
     ]
 }
