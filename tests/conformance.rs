@@ -7,6 +7,8 @@
 mod harness;
 #[path = "conformance/step_config.rs"]
 mod step_config;
+#[path = "conformance/steps.rs"]
+mod steps;
 
 use harness::Family;
 
@@ -14,6 +16,7 @@ fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
         Family { file: "step-config", prepare: step_config::prepare },
+        Family { file: "steps", prepare: steps::prepare },
     ];
     harness::run(&families)
 }

@@ -99,4 +99,95 @@ impl Workspace {
     pub async fn need(&mut self, _needs: &[Need]) -> Result<(), Failure> {
         Ok(())
     }
+
+    /// What stands at a path, on disk or in a checkout that is not on disk yet; None: nothing. A link is not followed.
+    ///
+    /// # Errors
+    /// Internal or Remote, if the checkout's tree cannot be read.
+    pub fn entry(&self, path: &Path) -> Result<Option<EntryKind>, Failure> {
+        Ok(std::fs::symlink_metadata(path).ok().map(|metadata| EntryKind::of(metadata.file_type())))
+    }
+
+    /// Whether something stands at a path, on disk or in a checkout that is not on disk yet.
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry).
+    pub fn exists(&self, path: &Path) -> Result<bool, Failure> {
+        Ok(self.entry(path)?.is_some())
+    }
+
+    /// Every file and link below a folder, on disk or in a checkout that is not on disk yet: full paths, sorted. Contents are not fetched.
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry); Tool, if a folder cannot be read.
+    pub fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+        let mut found = Vec::new();
+        let mut open = vec![folder.to_owned()];
+        while let Some(folder) = open.pop() {
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => continue,
+                Err(error) => return Err(self.unreadable(&folder, error)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(|error| self.unreadable(&folder, error))?;
+                let kind = entry.file_type().map_err(|error| self.unreadable(&folder, error))?;
+                if kind.is_dir() { open.push(entry.path()) } else { found.push(entry.path()) }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Removes a file, a link or a folder with all below it, on disk or in a checkout that is not on disk yet. Nothing there: nothing happens.
+    ///
+    /// # Errors
+    /// Why it cannot be removed.
+    pub fn remove(&mut self, path: &Path) -> std::io::Result<()> {
+        let removed = match std::fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+            Ok(_) => std::fs::remove_file(path),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Brings everything of every checkout onto disk: what an external tool gets when it failed in a lazily filled folder.
+    /// True: something came that was not there, so a second try may differ.
+    ///
+    /// # Errors
+    /// As [`need`](Self::need).
+    pub async fn complete(&mut self) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
+    fn unreadable(&self, path: &Path, error: std::io::Error) -> Failure {
+        Failure::new(FailureKind::Tool, format!("cannot read `{}` in the promotion's folder", self.display(path))).caused_by(error)
+    }
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+}
+
+impl EntryKind {
+    fn of(kind: std::fs::FileType) -> Self {
+        if kind.is_dir() {
+            Self::Folder
+        } else if kind.is_symlink() {
+            Self::Link
+        } else {
+            Self::File
+        }
+    }
 }

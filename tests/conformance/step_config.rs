@@ -31,9 +31,8 @@ fn run(case: &Value) -> Outcome {
         let below = |place: &str, parent: &str| parent == "(root)" || place == parent || place.starts_with(&format!("{parent}."));
         let ours: Vec<String> = violations.iter().map(|violation| dots(&violation.path)).collect();
         let theirs: Vec<String> = lines.iter().map(|line| place(line)).collect();
-        let complained = |place: &String| {
-            ours.contains(place) || composed.iter().any(|group| below(place, group) && ours.iter().any(|one| below(one, group)))
-        };
+        let complained =
+            |place: &String| ours.contains(place) || composed.iter().any(|group| below(place, group) && ours.iter().any(|one| below(one, group)));
         theirs.iter().all(complained) && ours.iter().all(|place| theirs.contains(place))
     })
 }

@@ -53,9 +53,8 @@ impl Registry {
             return violations;
         }
         let Some(registered) = self.kinds.get(kind) else { return Vec::new() };
-        let checker = registered.checker.get_or_init(|| {
-            Checker::new(&registered.step.schema()).expect("a kind's schema is made from a type, so it compiles")
-        });
+        let checker =
+            registered.checker.get_or_init(|| Checker::new(&registered.step.schema()).expect("a kind's schema is made from a type, so it compiles"));
         let violations = checker.check(config);
         if violations.is_empty() { registered.step.check_further(config) } else { violations }
     }

@@ -148,7 +148,8 @@ fn without_null(schema: &mut schemars::Schema) {
         }
     }
     // Alternatives that are only documented words: a plain list gives the better message.
-    let words = object.get("oneOf").and_then(Value::as_array).and_then(|all| all.iter().map(|one| one.get("const").cloned()).collect::<Option<Vec<_>>>());
+    let words =
+        object.get("oneOf").and_then(Value::as_array).and_then(|all| all.iter().map(|one| one.get("const").cloned()).collect::<Option<Vec<_>>>());
     if let Some(words) = words {
         object.remove("oneOf");
         object.insert("type".into(), "string".into());

@@ -132,7 +132,12 @@ fn is_address(text: &str) -> bool {
         },
         None => text.trim(),
     };
-    let atom = |part: &str| !part.is_empty() && part.split('.').all(|word| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control() || "()<>[]:;@\\,\"".contains(c)));
+    let atom = |part: &str| {
+        !part.is_empty()
+            && part
+                .split('.')
+                .all(|word| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control() || "()<>[]:;@\\,\"".contains(c)))
+    };
     match address.rsplit_once('@') {
         Some((local, domain)) => {
             let quoted = local.len() >= 2 && local.starts_with('"') && local.ends_with('"');
