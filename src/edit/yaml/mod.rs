@@ -8,4 +8,4 @@ pub mod update;
 mod write;
 
 pub use merge::merge;
-pub use update::update;
+pub use update::{shown, update};
