@@ -2,6 +2,8 @@
 
 pub mod closure;
 pub mod manifests;
+pub mod engine;
+pub mod inflate;
 pub mod step;
 pub mod steps;
 pub mod tools;
