@@ -5,12 +5,15 @@
 
 #[path = "conformance/harness.rs"]
 mod harness;
+#[path = "conformance/yaml.rs"]
+mod yaml;
 
 use harness::Family;
 
 fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
+        Family { file: "yaml", prepare: yaml::prepare },
     ];
     harness::run(&families)
 }
