@@ -11,6 +11,8 @@ mod harness;
 mod step_config;
 #[path = "conformance/steps.rs"]
 mod steps;
+#[path = "conformance/yaml.rs"]
+mod yaml;
 
 use harness::Family;
 
@@ -20,6 +22,7 @@ fn main() -> std::process::ExitCode {
         Family { file: "step-config", prepare: step_config::prepare },
         Family { file: "steps", prepare: steps::prepare },
         Family { file: "freight", prepare: freight::prepare },
+        Family { file: "yaml", prepare: yaml::prepare },
     ];
     harness::run(&families)
 }
