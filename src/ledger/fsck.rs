@@ -1,0 +1,1 @@
+//! The whole history, held against the rules.
