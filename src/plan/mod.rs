@@ -273,3 +273,6 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         .min();
     plan
 }
+
+#[cfg(test)]
+mod tests;
