@@ -1,3 +1,6 @@
 //! Integration tests: one binary, one module per room or verb.
 
+#![allow(clippy::unwrap_used)]
+
+mod house;
 mod support;
