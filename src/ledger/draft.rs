@@ -514,7 +514,7 @@ impl<'a> Draft<'a> {
                     if self.state.version(&path)?.is_none() {
                         continue;
                     }
-                    if self.kind == ChangeKind::Retention {
+                    if !matches!(path, RecordPath::Readme | RecordPath::Log(..)) {
                         check(&path, self.state.record(&text)?.as_ref(), None, self.kind)?;
                     }
                     Overlay::Gone

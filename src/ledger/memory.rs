@@ -13,7 +13,7 @@ use super::state::blob_id;
 
 /// The remote that several [`Memory`] branches share.
 #[derive(Default)]
-pub(super) struct Remote {
+pub(crate) struct Remote {
     objects: Mutex<Objects>,
     pub tip: Mutex<Option<ObjectId>>,
     /// What the next pushes do; empty: they work.
@@ -21,7 +21,7 @@ pub(super) struct Remote {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Misbehaviour {
+pub(crate) enum Misbehaviour {
     /// Nothing arrives.
     CutBefore,
     /// The ref moves and the answer is lost.
@@ -40,7 +40,7 @@ struct Objects {
 }
 
 /// One machine's view of the remote: blobs have to be prefetched.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     remote: Arc<Remote>,
     here: Mutex<HashSet<ObjectId>>,
     pub prefetches: Mutex<Vec<usize>>,
@@ -99,6 +99,7 @@ impl Branch for Memory {
     }
 
     async fn fetch(&self) -> Result<Option<ObjectId>, Failure> {
+        tokio::task::yield_now().await;
         Ok(*self.remote.tip.lock().unwrap())
     }
 
@@ -156,6 +157,7 @@ impl Branch for Memory {
     }
 
     async fn push(&self, new: ObjectId, expected: Option<ObjectId>) -> Result<Pushed, Failure> {
+        tokio::task::yield_now().await;
         let misbehaviour = self.remote.misbehaviour.lock().unwrap().pop();
         let cut = || Failure::new(FailureKind::Remote, "the connection was cut");
         match misbehaviour {
@@ -188,6 +190,6 @@ impl Branch for Memory {
 }
 
 /// A README that only counts, for tests of what is not about it.
-pub(super) fn plain_readme(state: &super::State) -> Result<String, super::Stop> {
+pub(crate) fn plain_readme(state: &super::State) -> Result<String, super::Stop> {
     Ok(format!("# Ledger\n\n{} projects\n", state.projects()?.len()))
 }

@@ -23,7 +23,7 @@ pub mod transaction;
 mod yaml;
 
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;
 
 pub use branch::{Branch, BranchCommit, Pushed, TreeEntry};
 pub use draft::{Draft, NewPromotion, Stop};

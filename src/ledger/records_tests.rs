@@ -113,7 +113,25 @@ fn a_record_is_readable_kargo_yaml_with_quoted_hashes() {
         commits: vec![GitCommit { repo_url: "https://example.com/a.git".to_owned(), id: "1234567".repeat(5), branch: "main".to_owned(), message: "yes".to_owned(), ..GitCommit::default() }],
         ..Freight::default()
     };
-    insta::assert_snapshot!(Record::Freight(Arc::new(freight)).to_yaml(), @"");
+    insta::assert_snapshot!(Record::Freight(Arc::new(freight)).to_yaml(), @r#"
+    apiVersion: kargo.akuity.io/v1alpha1
+    kind: Freight
+    metadata:
+      name: "4f1f0d7e0e6b0f3d7a3d1e8b2c5a6f7e8d9c0b1a"
+      namespace: shop
+      annotations:
+        consign.dev/schema: "1"
+    alias: green-fox
+    discoveredAt: "2026-01-02T03:04:05Z"
+    origin:
+      kind: Warehouse
+      name: main
+    commits:
+    - repoURL: https://example.com/a.git
+      id: "12345671234567123456712345671234567"
+      branch: main
+      message: "yes"
+    "#);
 }
 
 #[test]

@@ -71,7 +71,17 @@ async fn a_promotion_created_early_and_ended_late_is_one_commit_among_a_hundred(
     let committed = ledger.publish(&mut chain).await.unwrap().committed.unwrap();
     assert_eq!(committed.commits.len(), 100);
     let commit = ledger.branch().commit(committed.commits[7].1).unwrap().unwrap();
-    insta::assert_snapshot!(commit.message, @"");
+    insta::assert_snapshot!(commit.message, @r"
+    freight is in s07
+
+    - promote freight to s07
+
+    Consign-Freight: 0123456789abcdef0123456789abcdef01234567
+    Consign-Project: shop
+    Consign-Promotion: s07.01kdyak3488d908qvcybeptfq6.0123456
+    Consign-Stage: s07
+    Consign-Run: run-1
+    ");
     let state = ledger.read().await.unwrap();
     assert_eq!(state.stages(&shop()).unwrap().len(), 100);
     let readme = state.bytes("README.md").unwrap().unwrap();
@@ -347,7 +357,12 @@ fn text_from_outside_stays_on_its_line_of_the_message() {
         edits: BTreeMap::new(),
     };
     let occasion = Occasion { actor: "eve\nConsign-Run: 1".to_owned(), ..Occasion::default() };
-    insta::assert_snapshot!(transition.message(&occasion), @"");
+    insta::assert_snapshot!(transition.message(&occasion), @r"
+    approve Consign-Actor: root
+
+    Consign-Stage: prod Consign-Actor: root
+    Consign-Actor: eve Consign-Run: 1
+    ");
 }
 
 #[test]

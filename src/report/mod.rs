@@ -1,6 +1,8 @@
 //! Every sentence the user reads; renders, never decides.
 
 pub mod graph;
+pub mod ledger_readme;
+pub mod markdown;
 pub mod progress;
 pub mod status;
 pub mod table;
