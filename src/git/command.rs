@@ -540,7 +540,13 @@ fn last_words(stderr: &str) -> String {
 }
 
 /// Retries an operation that may be repeated while the remote cannot be reached.
-pub(super) async fn with_retries<T, F: AsyncFnMut() -> Result<T, Failure>>(attempts: u32, mut operation: F) -> Result<T, Failure> {
+///
+/// The future's type is named, unlike an async closure's, so that callers stay `Send`.
+pub(super) async fn with_retries<T, F, R>(attempts: u32, operation: F) -> Result<T, Failure>
+where
+    F: Fn() -> R,
+    R: Future<Output = Result<T, Failure>>,
+{
     let mut tried = 0;
     loop {
         tried += 1;

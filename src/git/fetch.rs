@@ -185,7 +185,7 @@ impl Store {
             return Ok(());
         }
         let doing = format!("fetch commit `{commit}` from `{}`", self.url());
-        with_retries(self.git.settings().attempts, async || {
+        with_retries(self.git.settings().attempts, || async {
             self.invoke_remote("fetch")
                 .args(["fetch", "--filter=blob:none", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--stdin", "origin"])
                 .stdin(format!("{commit}\n"))
@@ -210,7 +210,7 @@ impl Store {
         }
         let doing = format!("fetch {} file contents from `{}`", missing.len(), self.url());
         let list: String = missing.iter().map(|oid| format!("{oid}\n")).collect();
-        let fetched = with_retries(self.git.settings().attempts, async || {
+        let fetched = with_retries(self.git.settings().attempts, || async {
             // What git itself runs for a missing object, but for all of them at once.
             self.invoke_remote("prefetch")
                 .config("fetch.negotiationAlgorithm", "noop")
@@ -253,7 +253,7 @@ impl Store {
         }
         let _turn = self.network.lock().await;
         let doing = format!("ask `{}` for its default branch", self.url());
-        let output = with_retries(self.git.settings().attempts, async || {
+        let output = with_retries(self.git.settings().attempts, || async {
             self.invoke_remote("ls-remote").args(["ls-remote", "--symref", "origin", "HEAD"]).succeed(&doing).await
         })
         .await?;
@@ -279,7 +279,7 @@ impl Store {
                 .filter(|pattern| !wanted.iter().any(|other| other != *pattern && other.covers(pattern)))
                 .map(|pattern| format!("{}\n", pattern.refspec(!optional && tips.contains_key(pattern.as_str()))))
                 .collect();
-            match with_retries(self.git.settings().attempts, async || self.fetch_once(&specs, options).await).await {
+            match with_retries(self.git.settings().attempts, || self.fetch_once(&specs, options)).await {
                 // A ref that was here is gone.
                 Err(failure) if !optional && failure.message.contains("couldn't find remote ref") => optional = true,
                 other => return other,
