@@ -1,5 +1,7 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
+pub mod fsck;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gix::ObjectId;
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 use crate::model::{
     Claim, Freight, FreightName, LiveFreight, Origin, ProjectName, Promotion, PromotionName, PromotionPhase, StageName, StepStatus, WarehouseName,
 };
@@ -64,7 +64,7 @@ pub struct NewPromotion {
     /// Frozen recipe, annotations, initial status. `metadata.name` is ignored.
     pub promotion: Promotion,
     /// [`State::version`] of the stage's record that it was planned on.
-    pub planned_on: Option<ObjectId>,
+    pub planned_on: Option<Oid>,
 }
 
 #[derive(Clone, Debug)]
@@ -231,7 +231,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// Stale, if it is another.
-    pub fn check_version(&self, path: &RecordPath, planned_on: Option<ObjectId>) -> Result<(), Stop> {
+    pub fn check_version(&self, path: &RecordPath, planned_on: Option<Oid>) -> Result<(), Stop> {
         if self.state.version(path)? == planned_on {
             return Ok(());
         }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gix::ObjectId;
 use serde::Serialize;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 use crate::model::{FreightName, ProjectName, PromotionName, PromotionPhase, StageName};
 
 use super::branch::{Branch, BranchCommit};
@@ -59,8 +59,8 @@ pub async fn check(branch: &dyn Branch, remotes: &dyn Remotes) -> Result<Finding
     branch.deepen().await?;
     let history = history(branch, tip)?;
     let changes = changes(branch, &history)?;
-    let blobs: BTreeSet<ObjectId> = changes.iter().flatten().filter(|change| change.path.ends_with(".yaml")).filter_map(|change| change.after).collect();
-    let blobs: Vec<ObjectId> = blobs.into_iter().filter(|id| !branch.has_blob(*id)).collect();
+    let blobs: BTreeSet<Oid> = changes.iter().flatten().filter(|change| change.path.ends_with(".yaml")).filter_map(|change| change.after).collect();
+    let blobs: Vec<Oid> = blobs.into_iter().filter(|id| !branch.has_blob(*id)).collect();
     for batch in blobs.chunks(BATCH) {
         branch.prefetch(batch).await?;
     }
@@ -72,7 +72,7 @@ pub async fn check(branch: &dyn Branch, remotes: &dyn Remotes) -> Result<Finding
     Ok(Findings { ok: walk.problems.is_empty(), problems: walk.problems, commits: history.len() })
 }
 
-fn history(branch: &dyn Branch, tip: ObjectId) -> Result<Vec<(ObjectId, BranchCommit)>, Failure> {
+fn history(branch: &dyn Branch, tip: Oid) -> Result<Vec<(Oid, BranchCommit)>, Failure> {
     let mut history = Vec::new();
     let mut at = Some(tip);
     while let Some(id) = at {
@@ -88,12 +88,12 @@ fn history(branch: &dyn Branch, tip: ObjectId) -> Result<Vec<(ObjectId, BranchCo
 /// A file that a commit changed.
 struct FileChange {
     path: String,
-    before: Option<ObjectId>,
-    after: Option<ObjectId>,
+    before: Option<Oid>,
+    after: Option<Oid>,
 }
 
 /// What each commit changed. Equal subtrees are not opened, so a long history costs what changed in it.
-fn changes(branch: &dyn Branch, history: &[(ObjectId, BranchCommit)]) -> Result<Vec<Vec<FileChange>>, Failure> {
+fn changes(branch: &dyn Branch, history: &[(Oid, BranchCommit)]) -> Result<Vec<Vec<FileChange>>, Failure> {
     let mut trees = Trees { branch, known: BTreeMap::new() };
     let mut before = None;
     let mut all = Vec::with_capacity(history.len());
@@ -106,16 +106,16 @@ fn changes(branch: &dyn Branch, history: &[(ObjectId, BranchCommit)]) -> Result<
     Ok(all)
 }
 
-type Entries = BTreeMap<String, (ObjectId, bool)>;
+type Entries = BTreeMap<String, (Oid, bool)>;
 
 struct Trees<'a> {
     branch: &'a dyn Branch,
     /// The entries of the previous commit's trees: the next commit has most of them too.
-    known: BTreeMap<ObjectId, Entries>,
+    known: BTreeMap<Oid, Entries>,
 }
 
 impl Trees<'_> {
-    fn entries(&mut self, tree: Option<ObjectId>) -> Result<Entries, Failure> {
+    fn entries(&mut self, tree: Option<Oid>) -> Result<Entries, Failure> {
         let Some(tree) = tree else { return Ok(Entries::new()) };
         if let Some(entries) = self.known.get(&tree) {
             return Ok(entries.clone());
@@ -128,7 +128,7 @@ impl Trees<'_> {
         Ok(entries)
     }
 
-    fn diff(&mut self, folder: &str, before: Option<ObjectId>, after: Option<ObjectId>, changed: &mut Vec<FileChange>) -> Result<(), Failure> {
+    fn diff(&mut self, folder: &str, before: Option<Oid>, after: Option<Oid>, changed: &mut Vec<FileChange>) -> Result<(), Failure> {
         if before == after {
             return Ok(());
         }
@@ -140,7 +140,7 @@ impl Trees<'_> {
                 continue;
             }
             let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-            let side = |entry: Option<(ObjectId, bool)>, tree: bool| entry.filter(|(_, is_tree)| *is_tree == tree).map(|(id, _)| id);
+            let side = |entry: Option<(Oid, bool)>, tree: bool| entry.filter(|(_, is_tree)| *is_tree == tree).map(|(id, _)| id);
             if side(was, true).is_some() || side(is, true).is_some() {
                 self.diff(&path, side(was, true), side(is, true), changed)?;
             }
@@ -160,7 +160,7 @@ struct Walk<'a> {
     promotions: BTreeMap<(ProjectName, StageName, PromotionName), PromotionPhase>,
     running: BTreeMap<(ProjectName, StageName), BTreeSet<PromotionName>>,
     /// Commits that promotions recorded, by repository, with the ledger's commit and file that say so.
-    recorded: BTreeMap<String, BTreeMap<String, (ObjectId, String)>>,
+    recorded: BTreeMap<String, BTreeMap<String, (Oid, String)>>,
 }
 
 impl<'a> Walk<'a> {
@@ -175,11 +175,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn report(&mut self, commit: ObjectId, file: &str, message: impl Into<String>) {
+    fn report(&mut self, commit: Oid, file: &str, message: impl Into<String>) {
         self.problems.push(Problem { commit: commit.to_string(), file: file.to_owned(), message: message.into() });
     }
 
-    fn commit(&mut self, id: ObjectId, commit: &BranchCommit, changes: &[FileChange]) -> Result<(), Failure> {
+    fn commit(&mut self, id: Oid, commit: &BranchCommit, changes: &[FileChange]) -> Result<(), Failure> {
         if commit.parents.len() > 1 {
             self.report(id, "", "it is a merge; the ledger is never merged");
         }
@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Some(None): the file is gone; None: it cannot be read, which was reported.
-    fn read(&mut self, commit: ObjectId, path: &str, blob: Option<ObjectId>) -> Result<Option<Option<Record>>, Failure> {
+    fn read(&mut self, commit: Oid, path: &str, blob: Option<Oid>) -> Result<Option<Option<Record>>, Failure> {
         let Some(blob) = blob else { return Ok(Some(None)) };
         let Some(bytes) = self.branch.blob(blob)? else {
             self.report(commit, path, "its content cannot be fetched");
@@ -235,13 +235,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn read_quietly(&self, blob: Option<ObjectId>) -> Result<Option<Record>, Failure> {
+    fn read_quietly(&self, blob: Option<Oid>) -> Result<Option<Record>, Failure> {
         let Some(blob) = blob else { return Ok(None) };
         Ok(self.branch.blob(blob)?.and_then(|bytes| Record::from_yaml(&bytes).ok()))
     }
 
     /// An ordinary commit names every file it touches; retention removes only what retention may.
-    fn check_named(&mut self, commit: ObjectId, path: &RecordPath, change: &FileChange, kind: ChangeKind, trailers: &[(String, String)]) {
+    fn check_named(&mut self, commit: Oid, path: &RecordPath, change: &FileChange, kind: ChangeKind, trailers: &[(String, String)]) {
         match kind {
             ChangeKind::Ordinary => {
                 let has = |key: &str, value: &str| trailers.iter().any(|(k, v)| k == key && v == value);
@@ -270,7 +270,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A stage or warehouse that goes has to arrive in `retired/` in the same commit.
-    fn check_moves(&mut self, commit: ObjectId, after: &BTreeMap<RecordPath, Option<Record>>, kind: ChangeKind) {
+    fn check_moves(&mut self, commit: Oid, after: &BTreeMap<RecordPath, Option<Record>>, kind: ChangeKind) {
         if kind != ChangeKind::Ordinary {
             return;
         }
@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Brings what we know of the ledger to the state after the commit, and checks what concerns several records.
-    fn take_over(&mut self, commit: ObjectId, after: &BTreeMap<RecordPath, Option<Record>>) {
+    fn take_over(&mut self, commit: Oid, after: &BTreeMap<RecordPath, Option<Record>>) {
         for (path, record) in after {
             match (path, record) {
                 (RecordPath::Freight(project, name), record) => {
@@ -339,7 +339,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn check_references(&mut self, commit: ObjectId, after: &BTreeMap<RecordPath, Option<Record>>, kind: ChangeKind) {
+    fn check_references(&mut self, commit: Oid, after: &BTreeMap<RecordPath, Option<Record>>, kind: ChangeKind) {
         if kind != ChangeKind::Ordinary {
             return;
         }
@@ -368,7 +368,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn recorded_commits(&mut self, tip: ObjectId, remotes: &dyn Remotes) -> Result<(), Failure> {
+    async fn recorded_commits(&mut self, tip: Oid, remotes: &dyn Remotes) -> Result<(), Failure> {
         for (url, commits) in std::mem::take(&mut self.recorded) {
             let wanted: BTreeSet<String> = commits.keys().cloned().collect();
             match remotes.absent(&url, &wanted).await {

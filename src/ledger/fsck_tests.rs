@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Commits to the branch past all rules.
-    async fn forge(&self, message: &str, edits: &[(&str, Option<String>)]) -> ObjectId {
+    async fn forge(&self, message: &str, edits: &[(&str, Option<String>)]) -> Oid {
         let tip = self.memory.fetch().await.unwrap();
         let edits: Vec<_> = edits.iter().map(|(path, text)| ((*path).to_owned(), text.clone().map(String::into_bytes))).collect();
         let commit = self.memory.write_commit(tip, &edits, message, "2026-01-02T03:04:05Z".parse().unwrap()).unwrap();

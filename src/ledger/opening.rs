@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gix::ObjectId;
 use jiff::Timestamp;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 
 use super::branch::{Branch, Pushed};
 use super::draft::{CHANGE_TRAILER, Draft, Stop};
@@ -37,7 +37,7 @@ pub struct Ledger {
     cache: Arc<Cache>,
     pins: Pins,
     readme: RenderReadme,
-    trusted: Arc<Mutex<HashSet<ObjectId>>>,
+    trusted: Arc<Mutex<HashSet<Oid>>>,
 }
 
 /// A ledger that was opened for writing.
@@ -45,7 +45,7 @@ pub struct Opened {
     /// What it says now.
     pub state: State,
     /// Set if it was created just now: the root commit, to be shown as the value to pin.
-    pub created: Option<ObjectId>,
+    pub created: Option<Oid>,
 }
 
 /// What came of publishing a chain.
@@ -81,7 +81,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub async fn state_at(&self, tip: Option<ObjectId>) -> Result<State, Failure> {
+    pub async fn state_at(&self, tip: Option<Oid>) -> Result<State, Failure> {
         match tip {
             Some(tip) => self.trust(tip).await?,
             None if !self.pins.root.is_empty() => {
@@ -127,7 +127,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub async fn open_at(&self, tip: Option<ObjectId>, occasion: &Occasion) -> Result<Opened, Failure> {
+    pub async fn open_at(&self, tip: Option<Oid>, occasion: &Occasion) -> Result<Opened, Failure> {
         let mut state = self.state_at(tip).await?;
         for attempt in 0..ATTEMPTS {
             let founding = state.tip().is_none();
@@ -288,7 +288,7 @@ impl Ledger {
     // Trust
 
     /// What we have pushed ourselves on a trusted tip needs no second look.
-    fn remember(&self, tip: ObjectId) {
+    fn remember(&self, tip: Oid) {
         self.trusted.lock().unwrap_or_else(PoisonError::into_inner).insert(tip);
     }
 
@@ -297,13 +297,13 @@ impl Ledger {
         hex::encode(&sha2::Sha256::digest(format!("{}\n{}", self.pins.root, self.pins.trusted_keys.join("\n")))[..8])
     }
 
-    async fn trust(&self, tip: ObjectId) -> Result<(), Failure> {
+    async fn trust(&self, tip: Oid) -> Result<(), Failure> {
         if self.pins.root.is_empty() && self.pins.trusted_keys.is_empty() {
             return Ok(());
         }
         let key = self.trust_key();
         let known_until = self.branch.trusted_until(&key);
-        let known = |id: ObjectId| known_until == Some(id) || self.trusted.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
+        let known = |id: Oid| known_until == Some(id) || self.trusted.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
         let mut fresh = Vec::new();
         let (mut at, mut deepened) = (tip, false);
         let root = loop {

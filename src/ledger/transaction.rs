@@ -11,10 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gix::ObjectId;
 use jiff::Timestamp;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 
 use super::draft::{Draft, Outcome, Stop};
 use super::records::README;
@@ -109,11 +109,11 @@ pub struct Committed {
     /// The branch, as a full ref name.
     pub reference: String,
     /// The last commit.
-    pub tip: ObjectId,
+    pub tip: Oid,
     /// What the branch has to point at for the push to be right; None: it must not exist.
-    pub expected: Option<ObjectId>,
+    pub expected: Option<Oid>,
     /// Each group's commit, in order.
-    pub commits: Vec<(String, ObjectId)>,
+    pub commits: Vec<(String, Oid)>,
 }
 
 /// A group that could not be applied again, and why.
