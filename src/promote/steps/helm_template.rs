@@ -56,7 +56,12 @@ impl Step for HelmTemplate {
                 return remote_failure("helm", &output, workspace).map_or_else(|| wrong(output.complaint(workspace.root())), Err);
             }
         }
-        render(tools, workspace, run.project.as_ref(), &config, &paths).await
+        let project = run.project.as_ref();
+        let result = render(tools, workspace, project, &config, &paths).await?;
+        if result.error.is_some() && workspace.complete().await? {
+            return render(tools, workspace, project, &config, &paths).await;
+        }
+        Ok(result)
     }
 }
 

@@ -45,7 +45,10 @@ impl Step for KustomizeBuild {
         if let Some(result) = refuse(tools, run.workspace, &closure)? {
             return Ok(result);
         }
-        let output = build(tools, run.workspace, &folder, &closure, &config).await?;
+        let mut output = build(tools, run.workspace, &folder, &closure, &config).await?;
+        if !output.success && run.workspace.complete().await? {
+            output = build(tools, run.workspace, &folder, &closure, &config).await?;
+        }
         if !output.success {
             if !closure.remote.is_empty() && let Some(failure) = remote_failure("kustomize", &output, run.workspace) {
                 return Err(failure);
@@ -87,8 +90,10 @@ async fn build(
 ) -> Result<ToolOutput, Failure> {
     let kustomize = tools.kustomize().await?;
     // Bases beside the kustomization are the rule, and patches from elsewhere in the workspace are allowed as in Kargo; what leads out of the
-    // workspace was refused above.
-    let mut command = tools.command(&kustomize, workspace.root())?.args(["build", "--load-restrictor", "LoadRestrictionsNone"]);
+    // workspace was refused above. Objects come in the order in which they were read, as in Kargo; the executable alone would sort them.
+    // `sortOptions` of a kustomization still count.
+    let mut command =
+        tools.command(&kustomize, workspace.root())?.args(["build", "--load-restrictor", "LoadRestrictionsNone", "--reorder", "none"]);
     if closure.charts {
         let helm = tools.helm().await?;
         command = command.args(["--enable-helm", "--helm-command"]).arg(helm.path());

@@ -6,6 +6,7 @@ mod helm;
 mod helm_template;
 mod helm_update_chart;
 mod kustomize_build;
+mod kustomize_set_image;
 mod render;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(helm_template::HelmTemplate),
         Box::new(helm_update_chart::HelmUpdateChart),
         Box::new(kustomize_build::KustomizeBuild),
+        Box::new(kustomize_set_image::KustomizeSetImage),
     ]
 }
 
