@@ -297,6 +297,13 @@ impl ToolCommand {
         arguments.into_iter().fold(self, Self::arg)
     }
 
+    /// Sets a variable of the tool's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// A folder that lives as long as the run, for files that the tool reads or writes. It is the tool's home.
     pub fn folder(&self) -> &Path {
         self.home.path()

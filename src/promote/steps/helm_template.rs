@@ -42,7 +42,7 @@ impl Step for HelmTemplate {
         let start = relative(workspace, &paths.chart);
         let values: Vec<PathBuf> = paths.values.iter().map(|path| relative(workspace, path)).collect();
         let first = paths.values.iter().cloned().map(Need::File).chain([Need::Tree(paths.chart.clone())]).collect::<Vec<_>>();
-        bring(workspace, &first, |root| closure::of_chart(&start, values.iter().map(PathBuf::as_path), |path| look(root, path))).await?;
+        bring(workspace, &first, |workspace| closure::of_chart(&start, values.iter().map(PathBuf::as_path), |path| look(workspace, path))).await?;
         if let Some(message) = unfit(workspace, &config, &paths) {
             return Ok(StepResult::errored(message));
         }

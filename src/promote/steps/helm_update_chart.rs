@@ -42,7 +42,7 @@ impl Step for HelmUpdateChart {
             Err(error) => return Ok(StepResult::errored(error.to_string())),
         };
         let start = relative(workspace, &chart);
-        bring(workspace, &[Need::Tree(chart.clone())], |root| closure::of_chart(&start, [], |path| look(root, path))).await?;
+        bring(workspace, &[Need::Tree(chart.clone())], |workspace| closure::of_chart(&start, [], |path| look(workspace, path))).await?;
         let before = match prepare(workspace, &chart, &config) {
             Ok(before) => before,
             Err(message) => return Ok(StepResult::errored(message)),

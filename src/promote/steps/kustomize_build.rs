@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::config::{KustomizeBuildConfig, KustomizeOutputFormat, read, schema};
-use super::render::{anchored, bring, is_file_path, link_outside, look, relative, remote_failure};
+use super::render::{anchored, bring, is_file_path, likely_bases, link_outside, look, relative, remote_failure};
 use crate::diagnostic::{Failure, FailureKind};
 use crate::promote::closure::{self, Closure};
 use crate::promote::manifests::{Modes, ObjectIdentity, make_folder, plain_name, read_document, split_documents, write_file};
 use crate::promote::step::{Effect, Step, StepResult, StepRun};
 use crate::promote::tools::{ToolOutput, Tools};
-use crate::promote::workspace::{Need, Workspace};
+use crate::promote::workspace::Workspace;
 
 /// `kustomize-build`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,8 +40,8 @@ impl Step for KustomizeBuild {
         };
         let tools = &run.doors.tools;
         let start = relative(run.workspace, &folder);
-        let needs = closure::KUSTOMIZATION_FILES.map(|name| Need::File(folder.join(name)));
-        let closure = bring(run.workspace, &needs, |root| closure::of_kustomization(&start, |path| look(root, path))).await?;
+        let needs = likely_bases(run.workspace, &folder)?;
+        let closure = bring(run.workspace, &needs, |workspace| closure::of_kustomization(&start, |path| look(workspace, path))).await?;
         if let Some(result) = refuse(tools, run.workspace, &closure)? {
             return Ok(result);
         }
@@ -94,6 +94,8 @@ async fn build(
     // `sortOptions` of a kustomization still count.
     let mut command =
         tools.command(&kustomize, workspace.root())?.args(["build", "--load-restrictor", "LoadRestrictionsNone", "--reorder", "none"]);
+    // Remote bases are cloned by git: over the network only, and only where that is allowed.
+    command = command.env("GIT_ALLOW_PROTOCOL", if tools.remote_bases { "https:ssh:http" } else { "" }).env("GIT_TERMINAL_PROMPT", "0");
     if closure.charts {
         let helm = tools.helm().await?;
         command = command.args(["--enable-helm", "--helm-command"]).arg(helm.path());
@@ -106,7 +108,10 @@ async fn build(
             }
         }
     }
-    command.arg("--").arg(folder).run().await
+    let mut output = command.arg("--").arg(folder).run().await?;
+    // We know, and nothing in the user's files is wrong.
+    output.stderr = output.stderr.split_inclusive('\n').filter(|line| !line.starts_with("Flag --reorder has been deprecated")).collect();
+    Ok(output)
 }
 
 fn write(workspace: &Workspace, config: &KustomizeBuildConfig, rendered: &[u8]) -> Result<(), Box<dyn std::error::Error>> {

@@ -42,6 +42,13 @@ pub fn judge(case: &Value, got: &Value) -> Outcome {
                 merged.insert(key.clone(), value.clone());
             }
         }
+        // Where an error is sane as a success and the files are not told, Kargo's cannot stand in: it wrote none.
+        let untold = case["want"]["status"] != merged["status"] && !merged.contains_key("files");
+        let mut got = got.clone();
+        if untold && let Some(got) = got.as_object_mut() {
+            got.shift_remove("files");
+        }
+        let got = &got;
         let merged = Value::Object(merged);
         return match difference(&merged, got, true) {
             None => Outcome::Sane,
