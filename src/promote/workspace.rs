@@ -87,6 +87,51 @@ impl Workspace {
         Ok(full)
     }
 
+    /// Turns a path of a step's configuration into the path of what it names, read as if the workspace were the root of the file system: a
+    /// `..` does not climb above it, and links, the last component included, are followed but lead into the workspace again. So a path never
+    /// leads out, and none is an error (measured). Links on the way come onto disk; what the path names does not.
+    ///
+    /// # Errors
+    /// As [`need`](Self::need); Tool, if links go round in circles.
+    pub async fn follow(&mut self, path: &str) -> Result<PathBuf, Failure> {
+        // As many as the path handling that was measured follows.
+        const MAX_LINKS: usize = 255;
+        let mut links = 0;
+        let mut done = self.root.clone();
+        let mut open: Vec<PathBuf> = vec![PathBuf::from(path)];
+        while let Some(next) = open.pop() {
+            let mut components = next.components();
+            let Some(component) = components.next() else { continue };
+            open.push(components.as_path().to_owned());
+            match component {
+                Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+                Component::ParentDir => {
+                    if done != self.root {
+                        done.pop();
+                    }
+                }
+                Component::Normal(name) => {
+                    let full = done.join(name);
+                    if self.entry(&full)? != Some(EntryKind::Link) {
+                        done = full;
+                        continue;
+                    }
+                    self.need(&[Need::File(full.clone())]).await?;
+                    let target = std::fs::read_link(&full).map_err(|error| self.unreadable(&full, error))?;
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(self.unreadable(&full, std::io::Error::other("its links go round in circles")));
+                    }
+                    if target.is_absolute() {
+                        done.clone_from(&self.root);
+                    }
+                    open.push(target);
+                }
+            }
+        }
+        Ok(done)
+    }
+
     /// A path below the root as users read it: relative, `/`-separated.
     pub fn display(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()

@@ -15,7 +15,7 @@ mod files;
 #[path = "steps/git.rs"]
 mod git;
 #[path = "steps/objects.rs"]
-mod objects;
+pub mod objects;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
