@@ -15,6 +15,7 @@ mod structured;
 pub mod tar;
 pub mod toml_update;
 pub mod untar;
+pub mod yaml_merge;
 pub mod yaml_update;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(tar::Tar),
         Box::new(toml_update::TomlUpdate),
         Box::new(untar::Untar),
+        Box::new(yaml_merge::YamlMerge),
         Box::new(yaml_update::YamlUpdate),
     ]
 }
