@@ -92,6 +92,8 @@ pub struct StepRun<'a> {
     pub alias: &'a str,
     /// The tick's instant.
     pub now: Timestamp,
+    /// When the promotion began: the time of its commits, so that repeating them gives the same ones.
+    pub started_at: Timestamp,
     /// The freight of every requested origin; the promoted one included.
     pub freight: &'a [FreightReference],
     /// The promoted freight.

@@ -15,7 +15,7 @@ mod files;
 #[path = "steps/git.rs"]
 mod git;
 #[path = "steps/objects.rs"]
-mod objects;
+pub mod objects;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -151,6 +151,7 @@ impl Scene {
                     promotion: &PromotionName::new(context["promotion"].as_str().unwrap_or("test.01k3v5n8r2.abc1234")),
                     alias: &format!("step-{}", self.steps_run),
                     now: "2026-03-02T09:00:00Z".parse().expect("a time"),
+                    started_at: "2026-03-02T09:00:00Z".parse().expect("a time"),
                     freight: &freight,
                     target_freight: &target,
                     warehouses: &warehouses,
