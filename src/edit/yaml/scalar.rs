@@ -72,6 +72,8 @@ pub fn is_plain(text: &str, in_flow: bool) -> bool {
     let Some(first) = chars.next() else { return false };
     let second = chars.next();
     let opens = match first {
+        // Readers of YAML 1.1 see a key here.
+        '?' | ':' if in_flow => true,
         '-' | '?' | ':' => second.is_none_or(|second| second == ' ' || (in_flow && is_flow_indicator(second))),
         ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => true,
         _ => false,
@@ -83,7 +85,12 @@ pub fn is_plain(text: &str, in_flow: bool) -> bool {
         && !text.contains(" #")
         && !(text.starts_with("---") || text.starts_with("..."))
         && text.chars().all(is_printable)
-        && !(in_flow && (text.contains(is_flow_indicator)))
+        && !(in_flow && (text.contains(is_flow_indicator) || has_loose_colon(text)))
+}
+
+/// Whether a colon stands before something else than a letter, a digit or a slash: in a flow collection some readers end the scalar there.
+fn has_loose_colon(text: &str) -> bool {
+    text.match_indices(':').any(|(at, _)| !text[at + 1..].starts_with(|next: char| next.is_alphanumeric() || next == '/'))
 }
 
 fn is_flow_indicator(char: char) -> bool {

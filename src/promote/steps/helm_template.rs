@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::config::{HelmOutLayout, HelmTemplateConfig, read, schema};
 use super::helm::{Resolve, confine, dependencies, list_item, resolve};
-use super::render::{anchored, bring, escaping_link, is_file_path, look, relative, remote_failure};
+use super::render::{bring, escaping_link, is_file_path, look, relative, remote_failure};
 use crate::diagnostic::{Failure, FailureKind};
 use crate::promote::closure;
 use crate::promote::manifests::{Modes, ObjectIdentity, make_folder, plain_name, read_document, write_file};
 use crate::promote::step::{Effect, Step, StepResult, StepRun};
 use crate::promote::tools::{ToolOutput, Tools};
-use crate::promote::workspace::{Need, PathEscape, Workspace};
+use crate::promote::workspace::{Need, Workspace};
 
 /// `helm-template`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,10 +35,7 @@ impl Step for HelmTemplate {
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: HelmTemplateConfig = read(config)?;
         let (tools, workspace) = (&run.doors.tools, &mut *run.workspace);
-        let paths = match Paths::of(workspace, &config) {
-            Ok(paths) => paths,
-            Err(error) => return Ok(StepResult::errored(error.to_string())),
-        };
+        let paths = Paths::of(workspace, &config).await?;
         let start = relative(workspace, &paths.chart);
         let values: Vec<PathBuf> = paths.values.iter().map(|path| relative(workspace, path)).collect();
         let first = paths.values.iter().cloned().map(Need::File).chain([Need::Tree(paths.chart.clone())]).collect::<Vec<_>>();
@@ -73,12 +70,12 @@ struct Paths {
 }
 
 impl Paths {
-    fn of(workspace: &Workspace, config: &HelmTemplateConfig) -> Result<Self, PathEscape> {
-        Ok(Self {
-            chart: anchored(workspace, &config.path)?,
-            out: anchored(workspace, &config.out_path)?,
-            values: config.values_files.iter().map(|path| anchored(workspace, path)).collect::<Result<_, _>>()?,
-        })
+    async fn of(workspace: &mut Workspace, config: &HelmTemplateConfig) -> Result<Self, Failure> {
+        let mut values = Vec::with_capacity(config.values_files.len());
+        for path in &config.values_files {
+            values.push(workspace.follow(path).await?);
+        }
+        Ok(Self { chart: workspace.follow(&config.path).await?, out: workspace.follow(&config.out_path).await?, values })
     }
 }
 

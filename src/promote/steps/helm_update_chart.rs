@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::config::{HelmUpdateChartConfig, read, schema};
 use super::helm::{Dependency, Lock, Resolve, confine, dependencies, dependencies_in, resolve};
-use super::render::{anchored, bring, look, relative, remote_failure};
+use super::render::{bring, look, relative, remote_failure};
 use crate::diagnostic::Failure;
 use crate::edit::{Update, yaml};
 use crate::promote::closure;
@@ -37,10 +37,7 @@ impl Step for HelmUpdateChart {
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: HelmUpdateChartConfig = read(config)?;
         let workspace = &mut *run.workspace;
-        let chart = match anchored(workspace, &config.path) {
-            Ok(chart) => chart,
-            Err(error) => return Ok(StepResult::errored(error.to_string())),
-        };
+        let chart = workspace.follow(&config.path).await?;
         let start = relative(workspace, &chart);
         bring(workspace, &[Need::Tree(chart.clone())], |workspace| closure::of_chart(&start, [], |path| look(workspace, path))).await?;
         let before = match prepare(workspace, &chart, &config) {

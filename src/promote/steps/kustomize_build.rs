@@ -1,11 +1,12 @@
 //! `kustomize-build`: renders a kustomization into a file, or into a folder with a file for each object.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::config::{KustomizeBuildConfig, KustomizeOutputFormat, read, schema};
-use super::render::{anchored, bring, is_file_path, likely_bases, link_outside, look, relative, remote_failure};
+use super::render::{bring, is_file_path, likely_bases, link_outside, look, relative, remote_failure};
 use crate::diagnostic::{Failure, FailureKind};
 use crate::promote::closure::{self, Closure};
 use crate::promote::manifests::{Modes, ObjectIdentity, make_folder, plain_name, read_document, split_documents, write_file};
@@ -56,7 +57,8 @@ impl Step for KustomizeBuild {
             let message = format!("cannot build the kustomization in `{}`: {}", config.path, output.complaint(run.workspace.root()));
             return Ok(StepResult { log: output.stderr, ..StepResult::errored(message) });
         }
-        let written = write(run.workspace, &config, &output.stdout);
+        let out = run.workspace.follow(&config.out_path).await?;
+        let written = write(run.workspace, &config, &out, &output.stdout);
         let result = written.map_or_else(|error| StepResult::errored(format!("cannot write to `{}`: {error}", config.out_path)), |()| StepResult::succeeded());
         Ok(StepResult { log: output.stderr, ..result })
     }
@@ -84,7 +86,7 @@ fn refuse(tools: &Tools, workspace: &Workspace, closure: &Closure) -> Result<Opt
 async fn build(
     tools: &Tools,
     workspace: &Workspace,
-    folder: &std::path::Path,
+    folder: &Path,
     closure: &Closure,
     config: &KustomizeBuildConfig,
 ) -> Result<ToolOutput, Failure> {
@@ -114,10 +116,9 @@ async fn build(
     Ok(output)
 }
 
-fn write(workspace: &Workspace, config: &KustomizeBuildConfig, rendered: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
-    let out = anchored(workspace, &config.out_path)?;
+fn write(workspace: &Workspace, config: &KustomizeBuildConfig, out: &Path, rendered: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
     if is_file_path(&config.out_path) {
-        return Ok(write_file(workspace.root(), &out, rendered, Modes::PRIVATE)?);
+        return Ok(write_file(workspace.root(), out, rendered, Modes::PRIVATE)?);
     }
     let rendered = std::str::from_utf8(rendered)?;
     let mut objects = Vec::new();
@@ -125,7 +126,7 @@ fn write(workspace: &Workspace, config: &KustomizeBuildConfig, rendered: &[u8]) 
         objects.push((ObjectIdentity::of(&read_document(document)?).unwrap_or_default(), document));
     }
     let namespaces: BTreeSet<&str> = objects.iter().filter_map(|(object, _)| object.effective_namespace()).collect();
-    make_folder(&out, Modes::PRIVATE)?;
+    make_folder(out, Modes::PRIVATE)?;
     for (object, document) in &objects {
         let name = match config.output_format {
             KustomizeOutputFormat::Kargo => object.kargo_file_name(),

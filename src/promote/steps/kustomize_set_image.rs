@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::config::{KustomizeSetImageConfig, read, schema};
-use super::render::anchored;
 use crate::diagnostic::Failure;
 use crate::edit::kustomization::{ImageUpdate, set_images};
 use crate::model::Source;
@@ -34,10 +33,7 @@ impl Step for KustomizeSetImage {
 
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: KustomizeSetImageConfig = read(config)?;
-        let folder = match anchored(run.workspace, &config.path) {
-            Ok(folder) => folder,
-            Err(error) => return Ok(StepResult::errored(error.to_string())),
-        };
+        let folder = run.workspace.follow(&config.path).await?;
         run.workspace.need(&KUSTOMIZATION_FILES.map(|name| Need::File(folder.join(name)))).await?;
         let file = match kustomization_file(run.workspace, &folder, &config.path)? {
             Ok(file) => file,

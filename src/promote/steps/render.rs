@@ -1,31 +1,12 @@
 //! What the kustomize and helm steps share: paths of their configurations, bringing a closure onto disk, keeping tools inside.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Failure, FailureKind};
 use crate::promote::closure::{self, Closure, Look};
 use crate::promote::tools::ToolOutput;
-use crate::promote::workspace::{EntryKind, Need, PathEscape, Workspace};
-
-/// A path of a configuration, with the working directory as the root of everything: `..` does not climb above it (measured).
-pub(super) fn anchored(workspace: &Workspace, path: &str) -> Result<PathBuf, PathEscape> {
-    let mut clean = PathBuf::new();
-    for component in Path::new(path).components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-        }
-    }
-    let full = workspace.resolve(&clean.to_string_lossy()).map_err(|_| PathEscape { path: path.to_owned() })?;
-    match full.canonicalize() {
-        Ok(real) if !is_inside(workspace, &real) => Err(PathEscape { path: path.to_owned() }),
-        _ => Ok(full),
-    }
-}
+use crate::promote::workspace::{EntryKind, Need, Workspace};
 
 /// A path below the root, relative to it.
 pub(super) fn relative(workspace: &Workspace, path: &Path) -> PathBuf {
