@@ -2,6 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod house;
 mod git;
+mod house;
 mod support;
