@@ -283,6 +283,11 @@ impl Ledger {
         Ok(Settled::Lost)
     }
 
+    /// Takes in that commits have landed in a push that was made elsewhere.
+    pub fn landed(&self, committed: &Committed) {
+        self.remember(committed.tip);
+    }
+
     fn lost_race(&self) -> Failure {
         Failure::new(
             FailureKind::Conflict,
