@@ -7,6 +7,8 @@
 mod availability;
 #[path = "conformance/freight.rs"]
 mod freight;
+#[path = "conformance/expressions.rs"]
+mod expressions;
 #[path = "conformance/harness.rs"]
 mod harness;
 #[path = "conformance/step_config.rs"]
@@ -26,6 +28,7 @@ fn main() -> std::process::ExitCode {
         Family { file: "availability", prepare: availability::prepare },
         Family { file: "freight", prepare: freight::prepare },
         Family { file: "yaml", prepare: yaml::prepare },
+        Family { file: "expressions", prepare: expressions::prepare },
     ];
     harness::run(&families)
 }

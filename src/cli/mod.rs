@@ -1,5 +1,6 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
+pub mod eval;
 pub mod fsck;
 
 use std::path::PathBuf;
