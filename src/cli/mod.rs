@@ -1,1 +1,4 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
+
+pub mod schema;
+pub mod validate;

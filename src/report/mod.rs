@@ -1,1 +1,3 @@
 //! Every sentence the user reads; renders, never decides.
+
+pub mod diagnostics;
