@@ -17,7 +17,8 @@
 //! | [`report`] | every sentence the user reads |
 //!
 //! Beside the road: [`model`] (the words, as types), [`diagnostic`] (errors, exit codes), [`git`] (the only room that runs git or opens a
-//! repository), [`forge`] (pull requests), [`registry`] (images and charts), [`cli`] (one file per verb) and `tick`, the conductor:
+//! repository), [`edit`] (YAML, JSON and TOML files changed in place; pure), [`forge`] (pull requests), [`registry`] (images and charts),
+//! [`cli`] (one file per verb) and [`tick`], the conductor:
 //! the only one that knows the order of the rooms.
 //!
 //! Rooms know `model`, `diagnostic`, `expr` and the types of rooms above them in the table; `tests/it/house.rs` holds them to it.
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostic;
 pub mod discover;
+pub mod edit;
 pub mod expr;
 pub mod forge;
 pub mod freight;
@@ -36,4 +38,5 @@ pub mod plan;
 pub mod promote;
 pub mod registry;
 pub mod report;
+pub mod tick;
 pub mod verify;

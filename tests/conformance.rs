@@ -5,10 +5,16 @@
 
 #[path = "conformance/definitions.rs"]
 mod definitions;
+#[path = "conformance/availability.rs"]
+mod availability;
 #[path = "conformance/freight.rs"]
 mod freight;
 #[path = "conformance/harness.rs"]
 mod harness;
+#[path = "conformance/step_config.rs"]
+mod step_config;
+#[path = "conformance/steps.rs"]
+mod steps;
 #[path = "conformance/yaml.rs"]
 mod yaml;
 
@@ -18,6 +24,9 @@ fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
         Family { file: "definitions", prepare: definitions::prepare },
+        Family { file: "step-config", prepare: step_config::prepare },
+        Family { file: "steps", prepare: steps::prepare },
+        Family { file: "availability", prepare: availability::prepare },
         Family { file: "freight", prepare: freight::prepare },
         Family { file: "yaml", prepare: yaml::prepare },
     ];

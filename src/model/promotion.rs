@@ -219,6 +219,9 @@ pub struct PromotionRecord {
     /// For a rollback: the promotion whose tree it restores.
     #[serde(skip_serializing_if = "PromotionName::is_empty")]
     pub restores: PromotionName,
+    /// For a promotion aborted because a newer candidate took its place: that freight.
+    #[serde(skip_serializing_if = "FreightName::is_empty")]
+    pub superseded_by: FreightName,
 }
 
 impl PromotionRecord {

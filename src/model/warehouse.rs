@@ -291,6 +291,23 @@ pub struct WarehouseStatus {
     /// Set while looking fails; ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing: Option<FailingSource>,
+    /// The freight there is, newest first: what a reader needs to choose without opening every freight record; ours.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub freight: Vec<LiveFreight>,
+}
+
+/// One line of a warehouse's list of freight.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LiveFreight {
+    /// The freight.
+    pub name: super::FreightName,
+    /// Its alias, kept equal to the record's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub alias: String,
+    /// What orders it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovered_at: Option<Timestamp>,
 }
 
 /// Since when and why a warehouse cannot look.

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::diagnostic::Failure;
-use crate::model::{FreightReference, GoDuration, HealthCheck, ProjectName, PromotionName, StageName, StepStatus, Warehouse, WarehouseName};
+use crate::model::{
+    FreightName, FreightReference, GoDuration, HealthCheck, ProjectName, PromotionName, StageName, StepStatus, Warehouse, WarehouseName,
+};
 
 use super::workspace::Workspace;
 
@@ -90,18 +92,121 @@ pub struct StepRun<'a> {
     pub alias: &'a str,
     /// The tick's instant.
     pub now: Timestamp,
+    /// When the promotion began: the time of its commits, so that repeating them gives the same ones.
+    pub started_at: Timestamp,
     /// The freight of every requested origin; the promoted one included.
     pub freight: &'a [FreightReference],
     /// The promoted freight.
     pub target_freight: &'a FreightReference,
     /// The project's warehouses.
     pub warehouses: &'a BTreeMap<WarehouseName, Warehouse>,
+    /// What is recorded of the project's stages and freight; changes of the promotion's earlier steps included.
+    pub records: &'a dyn Records,
     /// Outputs of all steps so far, by alias; the step's own earlier attempt included.
     pub outputs: &'a serde_json::Map<String, Value>,
     /// The working directory.
     pub workspace: &'a mut Workspace,
     /// The doors to the outside.
     pub doors: &'a Doors,
+}
+
+/// What is recorded of a project's stages and freight.
+pub trait Records: Send + Sync {
+    /// Metadata of a stage; None: there is no such stage.
+    fn stage_metadata(&self, stage: &StageName) -> Option<serde_json::Map<String, Value>>;
+    /// Metadata of a freight; None: there is no such freight.
+    fn freight_metadata(&self, freight: &FreightName) -> Option<serde_json::Map<String, Value>>;
+    /// Alias of a freight, empty if it has none; None: there is no such freight.
+    fn freight_alias(&self, freight: &FreightName) -> Option<String>;
+    /// The freight that has this alias.
+    fn freight_by_alias(&self, alias: &str) -> Option<FreightName>;
+}
+
+/// No records at all.
+impl Records for () {
+    fn stage_metadata(&self, _stage: &StageName) -> Option<serde_json::Map<String, Value>> {
+        None
+    }
+    fn freight_metadata(&self, _freight: &FreightName) -> Option<serde_json::Map<String, Value>> {
+        None
+    }
+    fn freight_alias(&self, _freight: &FreightName) -> Option<String> {
+        None
+    }
+    fn freight_by_alias(&self, _alias: &str) -> Option<FreightName> {
+        None
+    }
+}
+
+/// Records as they will be once a promotion's changes are written: what its later steps see.
+pub struct ChangedRecords<'a> {
+    /// The records.
+    pub base: &'a dyn Records,
+    /// The changes, oldest first.
+    pub changes: &'a [RecordChange],
+}
+
+impl Records for ChangedRecords<'_> {
+    fn stage_metadata(&self, stage: &StageName) -> Option<serde_json::Map<String, Value>> {
+        let mut metadata = self.base.stage_metadata(stage)?;
+        for change in self.changes {
+            if let RecordChange::StageMetadata { stage: changed, values } = change
+                && changed == stage
+            {
+                set_metadata(&mut metadata, values);
+            }
+        }
+        Some(metadata)
+    }
+
+    fn freight_metadata(&self, freight: &FreightName) -> Option<serde_json::Map<String, Value>> {
+        let mut metadata = self.base.freight_metadata(freight)?;
+        for change in self.changes {
+            if let RecordChange::FreightMetadata { freight: changed, values } = change
+                && changed == freight
+            {
+                set_metadata(&mut metadata, values);
+            }
+        }
+        Some(metadata)
+    }
+
+    fn freight_alias(&self, freight: &FreightName) -> Option<String> {
+        let recorded = self.base.freight_alias(freight)?;
+        let last = self.changes.iter().rev().find_map(|change| match change {
+            RecordChange::FreightAlias { freight: changed, alias } if changed == freight => Some(alias.clone()),
+            _ => None,
+        });
+        Some(last.unwrap_or(recorded))
+    }
+
+    fn freight_by_alias(&self, alias: &str) -> Option<FreightName> {
+        let given = self.changes.iter().filter_map(|change| match change {
+            RecordChange::FreightAlias { freight, .. } => Some(freight),
+            _ => None,
+        });
+        given.cloned().chain(self.base.freight_by_alias(alias)).find(|freight| self.freight_alias(freight).as_deref() == Some(alias))
+    }
+}
+
+/// Sets metadata as `set-metadata` does: each value replaces the old one as a whole, null deletes the key, also inside objects (measured).
+pub fn set_metadata(metadata: &mut serde_json::Map<String, Value>, values: &serde_json::Map<String, Value>) {
+    fn without_nulls(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                Value::Object(fields.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), without_nulls(value))).collect())
+            }
+            Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
+            other => other.clone(),
+        }
+    }
+    for (key, value) in values {
+        if value.is_null() {
+            metadata.shift_remove(key);
+        } else {
+            metadata.insert(key.clone(), without_nulls(value));
+        }
+    }
 }
 
 /// The doors a step may use. Filled by the conductor; a field per gateway.
@@ -195,14 +300,14 @@ pub enum RecordChange {
     /// `set-metadata` on a freight.
     FreightMetadata {
         /// Which freight.
-        freight: crate::model::FreightName,
+        freight: FreightName,
         /// Key to value.
         values: serde_json::Map<String, Value>,
     },
     /// `set-freight-alias`.
     FreightAlias {
         /// Which freight.
-        freight: crate::model::FreightName,
+        freight: FreightName,
         /// Its new alias.
         alias: String,
     },

@@ -25,7 +25,7 @@ pub enum Need {
     Tree(PathBuf),
 }
 
-/// A path of a step's configuration that leads out of the workspace.
+/// A path of a step's configuration that leads out of the workspace, or through links in a circle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("path `{path}` leads out of the working directory")]
 pub struct PathEscape {
@@ -56,12 +56,22 @@ impl Workspace {
         &self.root
     }
 
-    /// Turns a path of a step's configuration into a path below the root: an absolute path means the workspace root, `.` is the root.
-    /// The last component is not followed if it is a symlink; every other symlink on the way must stay inside.
+    /// Turns a path of a step's configuration into a path below the root, as if the root were `/` (measured: what Kargo does for every step
+    /// that is not stricter): an absolute path means the root, `..` stays at it, and links on the way are followed inside it, one to `/etc`
+    /// too. The last component is not followed; [`follow`](Self::follow) does.
     ///
     /// # Errors
-    /// A `..` that climbs out, or a symlink that leads out.
+    /// Links that lead in a circle.
     pub fn resolve(&self, path: &str) -> Result<PathBuf, PathEscape> {
+        self.join(Path::new(path), false).ok_or_else(|| PathEscape { path: path.to_owned() })
+    }
+
+    /// For steps that are stricter: a `..` that climbs out, or a link on the way that leads out, is an error. An absolute path still means the
+    /// root, and the last component is not followed.
+    ///
+    /// # Errors
+    /// The path leads out.
+    pub fn resolve_strict(&self, path: &str) -> Result<PathBuf, PathEscape> {
         let escape = || PathEscape { path: path.to_owned() };
         let mut relative = PathBuf::new();
         for component in Path::new(path).components() {
@@ -87,6 +97,81 @@ impl Workspace {
         Ok(full)
     }
 
+    /// Turns a path of a step's configuration into the path of what it names, read as if the workspace were the root of the file system: a
+    /// `..` does not climb above it, and links, the last component included, are followed but lead into the workspace again. So a path never
+    /// leads out, and none is an error (measured). Links on the way come onto disk; what the path names does not.
+    ///
+    /// # Errors
+    /// As [`need`](Self::need); Tool, if links go round in circles.
+    pub async fn follow(&mut self, path: &str) -> Result<PathBuf, Failure> {
+        // As many as the path handling that was measured follows.
+        const MAX_LINKS: usize = 255;
+        let mut links = 0;
+        let mut done = self.root.clone();
+        let mut open: Vec<PathBuf> = vec![PathBuf::from(path)];
+        while let Some(next) = open.pop() {
+            let mut components = next.components();
+            let Some(component) = components.next() else { continue };
+            open.push(components.as_path().to_owned());
+            match component {
+                Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+                Component::ParentDir => {
+                    if done != self.root {
+                        done.pop();
+                    }
+                }
+                Component::Normal(name) => {
+                    let full = done.join(name);
+                    if self.entry(&full)? != Some(EntryKind::Link) {
+                        done = full;
+                        continue;
+                    }
+                    self.need(&[Need::File(full.clone())]).await?;
+                    let target = std::fs::read_link(&full).map_err(|error| self.unreadable(&full, error))?;
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(self.unreadable(&full, std::io::Error::other("its links go round in circles")));
+                    }
+                    if target.is_absolute() {
+                        done.clone_from(&self.root);
+                    }
+                    open.push(target);
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Joins a path to the root without ever leaving it; None: links in a circle.
+    fn join(&self, path: &Path, follow_last: bool) -> Option<PathBuf> {
+        // As many links as Linux follows.
+        let mut links_left = 40;
+        let mut done = PathBuf::new();
+        let mut open: Vec<std::ffi::OsString> = parts(path);
+        open.reverse();
+        while let Some(part) = open.pop() {
+            if part == ".." {
+                done.pop();
+                continue;
+            }
+            let candidate = done.join(&part);
+            let target = if open.is_empty() && !follow_last { None } else { std::fs::read_link(self.root.join(&candidate)).ok() };
+            let Some(target) = target else {
+                done = candidate;
+                continue;
+            };
+            links_left -= 1;
+            if links_left == 0 {
+                return None;
+            }
+            if target.is_absolute() {
+                done = PathBuf::new();
+            }
+            open.extend(parts(&target).into_iter().rev());
+        }
+        Some(if done.as_os_str().is_empty() { self.root.clone() } else { self.root.join(done) })
+    }
+
     /// A path below the root as users read it: relative, `/`-separated.
     pub fn display(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
@@ -98,5 +183,146 @@ impl Workspace {
     /// Remote or Refused, if blobs cannot be fetched.
     pub async fn need(&mut self, _needs: &[Need]) -> Result<(), Failure> {
         Ok(())
+    }
+
+    /// What stands at a path, on disk or in a checkout that is not on disk yet; None: nothing. A link is not followed.
+    ///
+    /// # Errors
+    /// Internal or Remote, if the checkout's tree cannot be read.
+    pub fn entry(&self, path: &Path) -> Result<Option<EntryKind>, Failure> {
+        Ok(std::fs::symlink_metadata(path).ok().map(|metadata| EntryKind::of(metadata.file_type())))
+    }
+
+    /// Whether something stands at a path, on disk or in a checkout that is not on disk yet.
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry).
+    pub fn exists(&self, path: &Path) -> Result<bool, Failure> {
+        Ok(self.entry(path)?.is_some())
+    }
+
+    /// Every file and link below a folder, on disk or in a checkout that is not on disk yet: full paths, sorted. Contents are not fetched.
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry); Tool, if a folder cannot be read.
+    pub fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+        let mut found = Vec::new();
+        let mut open = vec![folder.to_owned()];
+        while let Some(folder) = open.pop() {
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => continue,
+                Err(error) => return Err(self.unreadable(&folder, error)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(|error| self.unreadable(&folder, error))?;
+                let kind = entry.file_type().map_err(|error| self.unreadable(&folder, error))?;
+                if kind.is_dir() { open.push(entry.path()) } else { found.push(entry.path()) }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Removes a file, a link or a folder with all below it, on disk or in a checkout that is not on disk yet. Nothing there: nothing happens.
+    ///
+    /// # Errors
+    /// Why it cannot be removed.
+    pub fn remove(&mut self, path: &Path) -> std::io::Result<()> {
+        let removed = match std::fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+            Ok(_) => std::fs::remove_file(path),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Brings everything of every checkout onto disk: what an external tool gets when it failed in a lazily filled folder.
+    /// True: something came that was not there, so a second try may differ.
+    ///
+    /// # Errors
+    /// As [`need`](Self::need).
+    pub async fn complete(&mut self) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
+    fn unreadable(&self, path: &Path, error: std::io::Error) -> Failure {
+        Failure::new(FailureKind::Tool, format!("cannot read `{}` in the promotion's folder", self.display(path))).caused_by(error)
+    }
+}
+
+/// The names of a path, `..` included.
+fn parts(path: &Path) -> Vec<std::ffi::OsString> {
+    path.components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+        })
+        .collect()
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+}
+
+impl EntryKind {
+    fn of(kind: std::fs::FileType) -> Self {
+        if kind.is_dir() {
+            Self::Folder
+        } else if kind.is_symlink() {
+            Self::Link
+        } else {
+            Self::File
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_path_leaves_the_workspace() {
+        let workspace = Workspace::temporary().unwrap();
+        let root = workspace.root().to_owned();
+        std::fs::create_dir(root.join("real")).unwrap();
+        for (link, target) in [("inside", "real"), ("up", "../../.."), ("etc", "/etc"), ("circle", "circle"), ("file", "/real/x")] {
+            std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+        }
+        for (path, expected) in [
+            (".", ""),
+            ("/", ""),
+            ("../../a/b", "a/b"),
+            ("/a/../../b", "b"),
+            ("inside/x", "real/x"),
+            ("etc/passwd", "etc/passwd"),
+            ("up/x", "x"),
+            ("inside", "inside"),
+            ("new/deep/../x", "new/x"),
+        ] {
+            // `/etc` inside the workspace is the link itself again, so it is a circle there.
+            if path.starts_with("etc") {
+                assert!(workspace.resolve(path).is_err(), "{path}");
+                continue;
+            }
+            let expected = if expected.is_empty() { root.clone() } else { root.join(expected) };
+            assert_eq!(workspace.resolve(path).unwrap(), expected, "{path}");
+        }
+        for path in ["../x", "a/../../x", "up/x", "etc/passwd"] {
+            assert!(workspace.resolve_strict(path).is_err(), "{path}");
+        }
+        assert_eq!(workspace.resolve_strict("/a/../b").unwrap(), root.join("b"));
     }
 }

@@ -1,3 +1,11 @@
 //! Every sentence the user reads; renders, never decides.
 
 pub mod diagnostics;
+pub mod graph;
+pub mod ledger_readme;
+pub mod markdown;
+pub mod progress;
+pub mod status;
+pub mod table;
+pub mod tick;
+pub mod words;

@@ -1,3 +1,8 @@
 //! Integration tests: one binary, one module per room or verb.
 
+#![allow(clippy::unwrap_used)]
+
+mod config;
+mod house;
+mod git;
 mod support;

@@ -1,8 +1,102 @@
-//! The step kinds, one file each.
+//! The step kinds, one file each, and the registry of what can be run.
 
-use super::step::Step;
+pub mod config;
+
+pub mod compose_output;
+pub mod copy;
+pub mod delete;
+pub mod fail;
+pub mod file_write;
+mod files;
+mod helm;
+mod helm_template;
+mod helm_update_chart;
+pub mod json_update;
+mod kustomize_build;
+mod render;
+pub mod set_freight_alias;
+pub mod set_metadata;
+mod structured;
+pub mod tar;
+pub mod toml_update;
+pub mod untar;
+pub mod yaml_update;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use self::config::Checker;
+use super::step::{Step, Violation};
 
 /// Every built-in step kind, sorted by name.
 pub fn all() -> Vec<Box<dyn Step>> {
-    vec![]
+    vec![
+        // one line per kind, in alphabetical order
+        Box::new(compose_output::ComposeOutput),
+        Box::new(copy::Copy),
+        Box::new(delete::Delete),
+        Box::new(fail::Fail),
+        Box::new(file_write::FileWrite),
+        Box::new(helm_template::HelmTemplate),
+        Box::new(helm_update_chart::HelmUpdateChart),
+        Box::new(json_update::JsonUpdate),
+        Box::new(kustomize_build::KustomizeBuild),
+        Box::new(set_freight_alias::SetFreightAlias),
+        Box::new(set_metadata::SetMetadata),
+        Box::new(tar::Tar),
+        Box::new(toml_update::TomlUpdate),
+        Box::new(untar::Untar),
+        Box::new(yaml_update::YamlUpdate),
+    ]
+}
+
+/// The kinds that can be run, by name.
+#[derive(Clone, Default)]
+pub struct Registry {
+    kinds: BTreeMap<&'static str, Arc<Registered>>,
+}
+
+struct Registered {
+    step: Box<dyn Step>,
+    /// Compiled once, for kinds the catalogue of configurations does not know.
+    checker: OnceLock<Checker>,
+}
+
+impl Registry {
+    /// All built-in kinds.
+    pub fn built_in() -> Self {
+        all().into_iter().fold(Self::default(), Self::with)
+    }
+
+    /// Adds a kind; one of the same name is replaced.
+    #[must_use]
+    pub fn with(mut self, step: Box<dyn Step>) -> Self {
+        self.kinds.insert(step.kind(), Arc::new(Registered { step, checker: OnceLock::new() }));
+        self
+    }
+
+    /// The kind of this name.
+    pub fn get(&self, kind: &str) -> Option<&dyn Step> {
+        self.kinds.get(kind).map(|registered| registered.step.as_ref())
+    }
+
+    /// Checks an evaluated configuration of a kind; empty: valid, or the kind is unknown.
+    pub fn check(&self, kind: &str, config: &Value) -> Vec<Violation> {
+        if let Some(violations) = config::check(kind, config) {
+            return violations;
+        }
+        let Some(registered) = self.kinds.get(kind) else { return Vec::new() };
+        let checker =
+            registered.checker.get_or_init(|| Checker::new(&registered.step.schema()).expect("a kind's schema is made from a type, so it compiles"));
+        let violations = checker.check(config);
+        if violations.is_empty() { registered.step.check_further(config) } else { violations }
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.kinds.keys()).finish()
+    }
 }

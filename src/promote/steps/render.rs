@@ -1,0 +1,116 @@
+//! What the kustomize and helm steps share: paths of their configurations, bringing a closure onto disk, keeping tools inside.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use crate::diagnostic::{Failure, FailureKind};
+use crate::promote::closure::{Closure, Look};
+use crate::promote::tools::ToolOutput;
+use crate::promote::workspace::{Need, PathEscape, Workspace};
+
+/// A path of a configuration, with the working directory as the root of everything: `..` does not climb above it (measured).
+pub(super) fn anchored(workspace: &Workspace, path: &str) -> Result<PathBuf, PathEscape> {
+    let mut clean = PathBuf::new();
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    let full = workspace.resolve(&clean.to_string_lossy()).map_err(|_| PathEscape { path: path.to_owned() })?;
+    match full.canonicalize() {
+        Ok(real) if !is_inside(workspace, &real) => Err(PathEscape { path: path.to_owned() }),
+        _ => Ok(full),
+    }
+}
+
+/// A path below the root, relative to it.
+pub(super) fn relative(workspace: &Workspace, path: &Path) -> PathBuf {
+    path.strip_prefix(workspace.root()).unwrap_or(path).to_owned()
+}
+
+/// Whether an output path means a file; else it is a folder.
+pub(super) fn is_file_path(path: &str) -> bool {
+    path.ends_with(".yaml") || path.ends_with(".yml")
+}
+
+/// Looks at a path of the workspace for a closure.
+pub(super) fn look(root: &Path, path: &Path) -> Look {
+    let path = root.join(path);
+    if path.is_dir() {
+        return Look::Folder;
+    }
+    match std::fs::read(&path) {
+        Ok(bytes) => Look::File(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(_) => Look::Missing,
+    }
+}
+
+/// Brings a closure onto disk, following it as deep as it goes.
+///
+/// # Errors
+/// As [`Workspace::need`].
+pub(super) async fn bring(workspace: &mut Workspace, start: &[Need], closure: impl Fn(&Path) -> Closure) -> Result<Closure, Failure> {
+    workspace.need(start).await?;
+    let mut known = BTreeSet::new();
+    loop {
+        let closure = closure(workspace.root());
+        let paths = |set: &BTreeSet<PathBuf>| set.iter().map(|path| workspace.root().join(path)).collect::<Vec<_>>();
+        let files = paths(&closure.files).into_iter().chain(paths(&closure.unread)).map(Need::File);
+        let needs: Vec<Need> = files.chain(paths(&closure.trees).into_iter().map(Need::Tree)).collect();
+        let count = known.len();
+        known.extend(closure.files.iter().chain(&closure.trees).chain(&closure.unread).cloned());
+        workspace.need(&needs).await?;
+        // Each round reveals what the files of the last one refer to; nothing new means that the end is reached.
+        if known.len() == count {
+            return Ok(closure);
+        }
+    }
+}
+
+/// A file or link of a closure that leads out of the working directory through a symbolic link, as users read it.
+pub(super) fn link_outside(workspace: &Workspace, closure: &Closure) -> Option<String> {
+    let leads_out = |path: &Path| path.canonicalize().is_ok_and(|real| !is_inside(workspace, &real));
+    let file = closure.files.iter().map(|path| workspace.root().join(path)).find(|path| leads_out(path));
+    let tree = || closure.trees.iter().find_map(|tree| escaping_link(workspace, &workspace.root().join(tree)));
+    file.or_else(tree).map(|path| workspace.display(&path))
+}
+
+/// The first symbolic link in a folder that leads out of the working directory; links that stay inside are followed, as tools do.
+pub(super) fn escaping_link(workspace: &Workspace, folder: &Path) -> Option<PathBuf> {
+    let (mut open, mut seen) = (vec![folder.to_owned()], BTreeSet::new());
+    while let Some(path) = open.pop() {
+        // What does not resolve leads nowhere.
+        let Ok(real) = path.canonicalize() else { continue };
+        if !is_inside(workspace, &real) {
+            return Some(path);
+        }
+        if real.is_dir() && seen.insert(real) {
+            let mut entries: Vec<PathBuf> = std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            entries.sort();
+            open.extend(entries.into_iter().rev().filter(|entry| entry.is_symlink() || entry.is_dir()));
+        }
+    }
+    None
+}
+
+fn is_inside(workspace: &Workspace, real: &Path) -> bool {
+    workspace.root().canonicalize().is_ok_and(|root| real.starts_with(root))
+}
+
+/// The environment's part in a tool's failure: a remote that cannot be reached or refuses our credentials. None: the step's own doing.
+pub(super) fn remote_failure(tool: &str, output: &ToolOutput, workspace: &Workspace) -> Option<Failure> {
+    let said = output.stderr.to_lowercase();
+    let any = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+    let (kind, hint) = if any(&["401 unauthorized", "403 forbidden", "basic credential not found", "unauthorized:", "denied:"]) {
+        (FailureKind::Refused, "add a rule for it to `credentials` in `consign.yaml`, or check the one that is there")
+    } else if any(&["dial tcp", "no such host", "i/o timeout", "connection reset", "tls handshake", "tls: ", "502 bad gateway", "503 service unavailable"]) {
+        (FailureKind::Remote, "the next tick tries again; if it stays so, check the URL and the network")
+    } else {
+        return None;
+    };
+    Some(Failure::new(kind, format!("{tool} could not fetch from a remote: {}", output.complaint(workspace.root()))).hint(hint))
+}

@@ -1,0 +1,162 @@
+//! Compares what came out with what a case wants.
+
+use serde_json::{Map, Value, json};
+
+use super::{archive, charts};
+use crate::harness::Outcome;
+
+/// Members of a result whose absence means the empty value, and which are compared whenever a case wants them or we have them.
+const COMPARED: [&str; 14] = [
+    "status",
+    "terminal",
+    "output",
+    "message",
+    "retryAfter",
+    "files",
+    "deleted",
+    "objects",
+    "repos",
+    "commits",
+    "worktrees",
+    "localTags",
+    "requests",
+    "filesOmitted",
+];
+
+/// Judges a result: as Kargo, or as the case's sane result.
+pub fn judge(case: &Value, got: &Value) -> Outcome {
+    let want = &case["want"];
+    let unknown: Vec<&String> =
+        want.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| !COMPARED.contains(&key.as_str()) && *key != "error").collect();
+    if !unknown.is_empty() {
+        return Outcome::Differ(format!("the case wants {unknown:?}, which nothing compares"));
+    }
+    let first = difference(want, got, false);
+    let Some(first) = first else { return Outcome::AsKargo };
+    if let Some(sane) = case["sane"].as_object() {
+        let mut merged = want.as_object().cloned().unwrap_or_default();
+        for (key, value) in sane {
+            if value.is_null() {
+                merged.shift_remove(key);
+            } else {
+                merged.insert(key.clone(), value.clone());
+            }
+        }
+        let merged = Value::Object(merged);
+        return match difference(&merged, got, true) {
+            None => Outcome::Sane,
+            Some(second) => Outcome::Differ(format!("sane: {second}; as Kargo: {first}\n    got {got}\n    want {want}\n    sane {}", case["sane"])),
+        };
+    }
+    Outcome::Differ(format!("{first}\n    got {got}\n    want {want}\n    quirk {}", case["quirk"]))
+}
+
+/// The first member that differs; None: all is the same.
+fn difference(want: &Value, got: &Value, sane: bool) -> Option<String> {
+    for key in COMPARED {
+        let (want, got) = (&want[key], &got[key]);
+        let same = match key {
+            "files" => {
+                if let Some(problem) = files(want, got) {
+                    return Some(problem);
+                }
+                true
+            }
+            "output" => output(want, got, sane),
+            "message" => quoted(want) == quoted(got),
+            "deleted" => sorted(want) == sorted(got),
+            // A folder nested into itself: the case leaves its hundreds of files out.
+            "filesOmitted" => want != &json!(true),
+            _ => same(want, got),
+        };
+        if !same {
+            return Some(format!("`{key}` is {got}, not {want}"));
+        }
+    }
+    None
+}
+
+fn output(want: &Value, got: &Value, sane: bool) -> bool {
+    if same(want, got) {
+        return true;
+    }
+    // A commit message may show a value either way where a case is about how values are written (the file's notes say so).
+    let (Some(want), Some(got)) = (want.as_object(), got.as_object()) else { return false };
+    let keys = |line: &str| line.split_once(": ").map_or(line, |(key, _)| key).to_owned();
+    sane && want.len() == got.len()
+        && want.iter().all(|(key, value)| match (key.as_str(), value.as_str(), got.get(key).and_then(Value::as_str)) {
+            ("commitMessage", Some(want), Some(got)) => want.lines().map(keys).eq(got.lines().map(keys)),
+            _ => got.get(key).is_some_and(|other| same(value, other)),
+        })
+}
+
+/// What a message names: the texts in quotes.
+fn quoted(message: &Value) -> Option<Vec<String>> {
+    let text = message.as_str()?.replace('`', "\"");
+    Some(text.split('"').skip(1).step_by(2).map(str::to_owned).collect())
+}
+
+fn sorted(list: &Value) -> Vec<String> {
+    let mut all: Vec<String> = list.as_array().into_iter().flatten().map(|one| one.as_str().unwrap_or_default().to_owned()).collect();
+    all.sort();
+    all
+}
+
+/// Equal as values: 42 is 42.0, and an absent list or object is an empty one.
+pub fn same(want: &Value, got: &Value) -> bool {
+    match (want, got) {
+        (Value::Number(want), Value::Number(got)) => want == got || want.as_f64() == got.as_f64(),
+        (Value::Array(want), Value::Array(got)) => want.len() == got.len() && want.iter().zip(got).all(|(want, got)| same(want, got)),
+        (Value::Object(want), Value::Object(got)) => {
+            want.len() == got.len() && want.iter().all(|(key, value)| got.get(key).is_some_and(|other| same(value, other)))
+        }
+        _ => want == got,
+    }
+}
+
+fn files(want: &Value, got: &Value) -> Option<String> {
+    let none = Map::new();
+    let (want, got) = (want.as_object().unwrap_or(&none), got.as_object().unwrap_or(&none));
+    for (path, file) in want {
+        let Some(ours) = got.get(path) else { return Some(format!("the file `{path}` is unchanged or missing")) };
+        if let Some(problem) = file_differs(file, ours) {
+            return Some(format!("the file `{path}`: {problem}"));
+        }
+    }
+    got.keys().find(|path| !want.contains_key(*path)).map(|path| format!("the file `{path}` was not to be changed: {}", got[path]))
+}
+
+fn file_differs(want: &Value, got: &Value) -> Option<String> {
+    if let Some(mode) = want.get("mode") {
+        if got["mode"] != *mode {
+            return Some(format!("its mode is {}, not {mode}", got["mode"]));
+        }
+    } else if got["modeChanged"] == true {
+        return Some(format!("its mode was changed to {}", got["mode"]));
+    }
+    if let Some(archive) = want.get("archive") {
+        return archive::differs(archive, got);
+    }
+    if let Some(chart) = want.get("chart") {
+        return charts::differs(chart, got);
+    }
+    for key in ["text", "base64", "symlink", "dir"] {
+        let same = match (want[key].as_str(), got[key].as_str()) {
+            (Some(want), Some(got)) => matches(want, got),
+            _ => want[key] == got[key],
+        };
+        if !same {
+            return Some(format!("its {key} is {}, not {}", got[key], want[key]));
+        }
+    }
+    None
+}
+
+/// Whether a text matches a wanted one in which `{{time}}` and `{{digest}}` stand for a word that no case can know.
+fn matches(want: &str, got: &str) -> bool {
+    if !want.contains("{{time}}") && !want.contains("{{digest}}") {
+        return want == got;
+    }
+    let pattern = regex::escape(want).replace(r"\{\{time\}\}", r"\S+").replace(r"\{\{digest\}\}", r"\S+");
+    regex::Regex::new(&format!(r"\A{pattern}\z")).expect("an escaped text").is_match(got)
+}
