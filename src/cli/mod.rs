@@ -2,6 +2,8 @@
 
 pub mod eval;
 pub mod fsck;
+pub mod schema;
+pub mod validate;
 
 use std::path::PathBuf;
 

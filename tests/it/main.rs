@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod git;
+mod config;
 mod house;
+mod git;
 mod support;
