@@ -9,6 +9,8 @@ mod harness;
 mod step_config;
 #[path = "conformance/steps.rs"]
 mod steps;
+#[path = "conformance/yaml.rs"]
+mod yaml;
 
 use harness::Family;
 
@@ -17,6 +19,7 @@ fn main() -> std::process::ExitCode {
         // one line per file, in alphabetical order
         Family { file: "step-config", prepare: step_config::prepare },
         Family { file: "steps", prepare: steps::prepare },
+        Family { file: "yaml", prepare: yaml::prepare },
     ];
     harness::run(&families)
 }
