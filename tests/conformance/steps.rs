@@ -156,6 +156,7 @@ impl Scene {
                     target_freight: &target,
                     warehouses: &warehouses,
                     records: &self.objects,
+                    scope: &|| Ok(json!({"ctx": {}, "vars": {}, "outputs": {}})),
                     outputs: &self.outputs,
                     workspace: &mut self.workspace,
                     doors: &self.doors,

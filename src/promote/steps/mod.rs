@@ -13,6 +13,7 @@ pub mod set_freight_alias;
 pub mod set_metadata;
 mod structured;
 pub mod tar;
+pub mod template;
 pub mod toml_update;
 pub mod untar;
 pub mod yaml_merge;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(set_freight_alias::SetFreightAlias),
         Box::new(set_metadata::SetMetadata),
         Box::new(tar::Tar),
+        Box::new(template::Template),
         Box::new(toml_update::TomlUpdate),
         Box::new(untar::Untar),
         Box::new(yaml_merge::YamlMerge),
