@@ -73,7 +73,7 @@ impl Scene {
             placeholders: vec![("{{workDir}}".into(), work.display().to_string()), ("{{outside}}".into(), outside.display().to_string())],
             workspace: Workspace::at(&work),
             work,
-            doors: Doors::default(),
+            doors: charts::doors(),
             objects: objects::Objects::read(&case["context"]),
             outputs: Map::new(),
             steps_run: 0,

@@ -51,7 +51,7 @@ impl Step for KustomizeBuild {
             output = build(tools, run.workspace, &folder, &closure, &config).await?;
         }
         if !output.success {
-            if !closure.remote.is_empty() && let Some(failure) = remote_failure("kustomize", &output, run.workspace) {
+            if !closure.remote.is_empty() && let Some(failure) = remote_failure("kustomize", &output) {
                 return Err(failure);
             }
             let message = format!("cannot build the kustomization in `{}`: {}", config.path, output.complaint(run.workspace.root()));
