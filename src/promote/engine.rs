@@ -336,6 +336,7 @@ impl Run<'_> {
         let seen = serde_json::json!({"ctx": "${{ ctx }}", "vars": "${{ vars }}", "outputs": "${{ outputs }}"});
         let this = &*self;
         let scope = || this.with_scope(step, |scope| engine.expressions.config(scope, &seen));
+        let requested: Vec<_> = self.freight.iter().map(|freight| freight.origin.clone()).collect();
         let mut run = StepRun {
             project: engine.project,
             stage: &self.promotion.spec.stage,
@@ -345,6 +346,7 @@ impl Run<'_> {
             started_at: self.outcome.status.started_at.unwrap_or_else(|| engine.clock.now()),
             freight: &self.freight,
             target_freight: &self.target,
+            requested: &requested,
             warehouses: engine.warehouses,
             records: &records,
             scope: &scope,

@@ -8,7 +8,13 @@ pub mod delete;
 pub mod fail;
 pub mod file_write;
 mod files;
+mod helm;
+mod helm_template;
+mod helm_update_chart;
 pub mod json_update;
+mod kustomize_build;
+mod kustomize_set_image;
+mod render;
 pub mod set_freight_alias;
 pub mod set_metadata;
 mod structured;
@@ -36,7 +42,11 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(delete::Delete),
         Box::new(fail::Fail),
         Box::new(file_write::FileWrite),
+        Box::new(helm_template::HelmTemplate),
+        Box::new(helm_update_chart::HelmUpdateChart),
         Box::new(json_update::JsonUpdate),
+        Box::new(kustomize_build::KustomizeBuild),
+        Box::new(kustomize_set_image::KustomizeSetImage),
         Box::new(set_freight_alias::SetFreightAlias),
         Box::new(set_metadata::SetMetadata),
         Box::new(tar::Tar),

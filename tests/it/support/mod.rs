@@ -1,1 +1,5 @@
 //! What tests share: sealed worlds, real servers, redaction.
+
+pub mod helm_repo;
+pub mod step_bench;
+pub mod tools;
