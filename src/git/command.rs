@@ -539,19 +539,27 @@ fn last_words(stderr: &str) -> String {
     words.join("; ")
 }
 
-/// Retries an operation that may be repeated while the remote cannot be reached.
-pub(super) async fn with_retries<T, F: AsyncFnMut() -> Result<T, Failure>>(attempts: u32, mut operation: F) -> Result<T, Failure> {
-    let mut tried = 0;
-    loop {
-        tried += 1;
-        match operation().await {
-            Err(failure) if failure.kind == FailureKind::Remote && tried < attempts => {
-                let pause = Duration::from_millis(200) * 4u32.pow(tried - 1);
-                tracing::debug!(target: "consign::git", tried, "retrying: {failure}");
-                tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-            }
-            other => return other,
+/// Counts the attempts at an operation that may be repeated while the remote cannot be reached.
+pub(super) struct Attempts {
+    tried: u32,
+    limit: u32,
+}
+
+impl Attempts {
+    pub fn of(limit: u32) -> Self {
+        Self { tried: 0, limit }
+    }
+
+    /// After a failure: whether to try again; waits before it says so, longer each time.
+    pub async fn again(&mut self, failure: &Failure) -> bool {
+        self.tried += 1;
+        if failure.kind != FailureKind::Remote || self.tried >= self.limit {
+            return false;
         }
+        tracing::debug!(target: "consign::git", tried = self.tried, "trying again: {failure}");
+        let pause = Duration::from_millis(200) * 4u32.saturating_pow(self.tried - 1);
+        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+        true
     }
 }
 

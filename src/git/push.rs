@@ -79,7 +79,8 @@ impl Store {
     ///
     /// # Errors
     /// Refused, Remote or Tool, when the remote cannot be asked or does not let us in; Config, for a ref name git would misread;
-    /// Internal, for a move that is no fast-forward and not forced. A ref that is refused or stale is no error but an outcome.
+    /// Internal, for a move that is no fast-forward and not forced. A ref that is refused or stale is no error but an outcome; after a
+    /// stale one the tips of these refs have been read again.
     pub async fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, Failure> {
         let _turn = self.network.lock().await;
         self.check(updates)?;
@@ -88,7 +89,13 @@ impl Store {
             tried += 1;
             let output = self.push_once(updates).await?;
             if let Some(outcome) = read_outcome(updates, &output) {
-                break outcome;
+                let stale = outcome.refs.values().any(|outcome| matches!(outcome, RefOutcome::Stale(_)));
+                if !stale {
+                    break outcome;
+                }
+                // The one who moved them may have been us: when a connection is cut, git's HTTP library sends a request again by itself, and
+                // the second copy finds the work of the first.
+                break self.settle(updates).await?.filter(PushOutcome::landed).unwrap_or(outcome);
             }
             // No word about some ref: the push may have landed all the same.
             let error = failure(&format!("push to `{}`", self.url()), &output.stderr);
@@ -192,14 +199,16 @@ impl Store {
     /// Reads refs again after a push without an answer. None: nothing has moved, so it may be tried again.
     async fn settle(&self, updates: &[RefUpdate]) -> Result<Option<PushOutcome>, Failure> {
         let patterns = updates.iter().map(|update| RefPattern::new(&*update.name)).collect::<Result<_, _>>()?;
+        let before = self.tips();
         self.fetch_names(&patterns).await?;
         let mut refs = BTreeMap::new();
         let (mut landed, mut untouched) = (0, 0);
+        let reaches = |from: Oid, to: Oid| self.peel(to).is_ok_and(|to| self.peel(from).is_ok_and(|from| self.is_ancestor(to, from).unwrap_or(false)));
         for update in updates {
             let tip = self.tip(&update.name);
             let there = match (update.new, tip) {
                 (new, tip) if new == tip => true,
-                (Some(new), Some(tip)) => self.peel(new).is_ok_and(|new| self.peel(tip).is_ok_and(|tip| self.is_ancestor(new, tip).unwrap_or(false))),
+                (Some(new), Some(tip)) => reaches(tip, new),
                 _ => false,
             };
             let as_expected = match update.expected {
@@ -207,8 +216,19 @@ impl Store {
                 Expected::Absent => tip.is_none(),
                 Expected::Anything => true,
             };
+            // A ref that stood there before says nothing about this push.
+            let old = match update.expected {
+                Expected::At(oid) => Some(oid),
+                Expected::Absent => None,
+                Expected::Anything => before.get(&update.name).copied(),
+            };
+            let telling = match (old, update.new) {
+                (Some(old), Some(new)) => old != new && !reaches(old, new),
+                (old, new) => old != new,
+            };
             let outcome = if there {
-                landed += 1;
+                landed += usize::from(telling);
+                untouched += usize::from(!telling);
                 RefOutcome::Updated
             } else if as_expected {
                 untouched += 1;
