@@ -186,7 +186,15 @@ async fn force_and_deletion_do_what_they_say_and_nothing_else() {
     assert_eq!(store.push(std::slice::from_ref(&sideways)).await.unwrap_err().kind, FailureKind::Internal);
     assert!(store.push(&[RefUpdate { force: true, ..sideways.clone() }]).await.unwrap().landed());
     let lease = RefUpdate { force: true, ..sideways };
-    assert!(store.push(&[RefUpdate { new: Some(write(&store, None, "x", "y")), ..lease }]).await.unwrap().refs.values().all(|outcome| matches!(outcome, RefOutcome::Stale(_))));
+    assert!(
+        store
+            .push(&[RefUpdate { new: Some(write(&store, None, "x", "y")), ..lease }])
+            .await
+            .unwrap()
+            .refs
+            .values()
+            .all(|outcome| matches!(outcome, RefOutcome::Stale(_)))
+    );
     let plain = RefUpdate { name: name.into(), expected: Expected::Anything, new: Some(write(&store, None, "x", "z")), force: false };
     assert!(matches!(store.push(std::slice::from_ref(&plain)).await.unwrap().refs[name], RefOutcome::Stale(_)));
     assert!(store.push(&[RefUpdate { force: true, ..plain }]).await.unwrap().landed());
