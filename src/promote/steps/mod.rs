@@ -1,6 +1,14 @@
 //! The step kinds, one file each, and the registry of what can be run.
 
 pub mod config;
+mod git_clear;
+mod git_clone;
+mod git_commit;
+mod git_merge_pr;
+mod git_open_pr;
+mod git_push;
+mod git_tag;
+mod git_wait_for_pr;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -8,13 +16,26 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use self::config::Checker;
-use super::step::{Step, Violation};
+use super::step::{Step, StepResult, Violation};
 
 /// Every built-in step kind, sorted by name.
 pub fn all() -> Vec<Box<dyn Step>> {
     vec![
         // one line per kind, in alphabetical order
+        Box::new(git_clear::GitClear),
+        Box::new(git_clone::GitClone),
+        Box::new(git_commit::GitCommit),
+        Box::new(git_merge_pr::GitMergePr),
+        Box::new(git_open_pr::GitOpenPr),
+        Box::new(git_push::GitPush),
+        Box::new(git_tag::GitTag),
+        Box::new(git_wait_for_pr::GitWaitForPr),
     ]
+}
+
+/// The result of a Git step whose path lies in no checkout.
+fn not_a_checkout(path: &str) -> StepResult {
+    StepResult::errored(format!("`{path}` is not in a work tree that `git-clone` made"))
 }
 
 /// The kinds that can be run, by name.

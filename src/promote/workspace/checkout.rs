@@ -24,13 +24,13 @@ pub struct Identity {
 /// A checkout of a commit in a folder of the workspace.
 #[derive(Debug)]
 pub struct Checkout {
+    /// The step that made it.
+    pub(super) alias: String,
     pub(super) path: PathBuf,
     pub(super) url: String,
     pub(super) store: Arc<Store>,
     pub(super) access: Arc<GitAccess>,
     pub(super) branch: Option<String>,
-    /// The commit that was checked out.
-    pub(super) start: Oid,
     /// Where HEAD stands now.
     pub(super) head: Oid,
     /// HEAD's tree.

@@ -13,7 +13,7 @@ use super::checkout::{Checkout, Identity};
 use super::push::{Committer, Integration, NotIntegrated};
 use super::{GitAccess, ProvisionalPush, Workspace};
 use crate::diagnostic::{Failure, FailureKind};
-use crate::git::{CommitSpec, Expected, Oid, PushUnit, RefPattern, RefUpdate, Signature, Store, TagSpec, UnitOutcome};
+use crate::git::{Commit, CommitSpec, Expected, Oid, PushUnit, RefPattern, RefUpdate, Signature, Store, TagSpec, UnitOutcome};
 use crate::model::WrittenTree;
 
 /// What to check out.
@@ -51,6 +51,17 @@ pub enum PushTarget {
     },
     /// A tag of the same name as here.
     Tag(String),
+}
+
+/// Two branches of a repository.
+#[derive(Clone, Debug)]
+pub struct Branches {
+    /// Head of the first; None: it does not exist.
+    pub source: Option<Commit>,
+    /// Head of the second; None: it does not exist.
+    pub target: Option<Commit>,
+    /// Whether both exist and have the same contents.
+    pub equal: bool,
 }
 
 /// What was pushed.
@@ -157,12 +168,12 @@ impl Workspace {
         })?;
         let tree = store.commit(head)?.tree;
         self.checkouts.push(Checkout {
+            alias: alias.to_owned(),
             path: path.to_owned(),
             url: url.to_owned(),
             store,
             access,
             branch,
-            start: head,
             head,
             tree,
             author,
@@ -174,6 +185,45 @@ impl Workspace {
         });
         self.note(alias, &self.display(path), head);
         Ok(Ok(head))
+    }
+
+    /// Removes what an earlier attempt of a step checked out.
+    ///
+    /// # Errors
+    /// If a folder cannot be removed.
+    pub fn discard(&mut self, alias: &str) -> std::io::Result<()> {
+        while let Some(index) = self.checkouts.iter().position(|checkout| checkout.alias == alias) {
+            let path = self.checkouts.remove(index).path;
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the checkout at a folder has submodules.
+    ///
+    /// # Errors
+    /// If its tree cannot be read.
+    pub fn has_submodules(&self, path: &Path) -> Result<bool, Failure> {
+        let Some((checkout, _)) = self.checkout_of(path) else { return Ok(false) };
+        Ok(checkout.store.entry(checkout.tree, ".gitmodules")?.is_some())
+    }
+
+    /// Looks at two branches of a repository as they are now.
+    ///
+    /// # Errors
+    /// Remote, Refused or Tool, if the remote cannot be asked.
+    pub async fn compare_branches(&self, url: &str, source: &str, target: &str) -> Result<Branches, Failure> {
+        let access = self.access()?;
+        let store = access.stores.get(url)?;
+        let patterns = [source, target].into_iter().filter_map(|name| RefPattern::branch(name).ok()).collect();
+        access.member.fetch(&store, patterns).await?;
+        let commit = |name: &str| self.tip(&store, &format!("refs/heads/{name}")).map(|oid| store.commit(oid)).transpose();
+        let (source, target) = (commit(source)?, commit(target)?);
+        let equal = matches!((&source, &target), (Some(source), Some(target)) if source.tree == target.tree);
+        Ok(Branches { source, target, equal })
     }
 
     /// The branch and commit a revision means.
