@@ -54,14 +54,23 @@ impl Store {
     pub async fn merge_trees(&self, base: Oid, ours: Oid, theirs: Oid) -> Result<TreeMerge, Failure> {
         // Twice at most: the first pass finds all contents that are needed.
         loop {
-            let mut merge = Merge { repository: &self.repository(), edits: Vec::new(), conflicts: BTreeMap::new(), missing: BTreeSet::new() };
-            merge.level("", Some(base), Some(ours), Some(theirs))?;
-            let Merge { edits, conflicts, missing, .. } = merge;
-            if missing.is_empty() {
-                return Ok(TreeMerge { tree: self.edit_tree(ours, &edits)?, conflicts });
+            match self.merge_pass(base, ours, theirs)? {
+                Ok(merge) => return Ok(merge),
+                Err(missing) => drop(self.prefetch(&missing).await?),
             }
-            self.prefetch(&missing.into_iter().collect::<Vec<_>>()).await?;
         }
+    }
+
+    /// One pass over what is here; the inner error: contents that have to be fetched first.
+    fn merge_pass(&self, base: Oid, ours: Oid, theirs: Oid) -> Result<Result<TreeMerge, Vec<Oid>>, ObjectError> {
+        let repository = self.repository();
+        let mut merge = Merge { repository: &repository, edits: Vec::new(), conflicts: BTreeMap::new(), missing: BTreeSet::new() };
+        merge.level("", Some(base), Some(ours), Some(theirs))?;
+        let Merge { edits, conflicts, missing, .. } = merge;
+        if !missing.is_empty() {
+            return Ok(Err(missing.into_iter().collect()));
+        }
+        Ok(Ok(TreeMerge { tree: self.edit_tree(ours, &edits)?, conflicts }))
     }
 }
 

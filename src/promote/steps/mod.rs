@@ -1,6 +1,14 @@
 //! The step kinds, one file each, and the registry of what can be run.
 
 pub mod config;
+mod git_clear;
+mod git_clone;
+mod git_commit;
+mod git_merge_pr;
+mod git_open_pr;
+mod git_push;
+mod git_tag;
+mod git_wait_for_pr;
 
 pub mod compose_output;
 pub mod copy;
@@ -15,8 +23,8 @@ pub mod json_parse;
 pub mod json_update;
 mod kustomize_build;
 mod kustomize_set_image;
-mod render;
 mod parse;
+mod render;
 pub mod set_freight_alias;
 pub mod set_metadata;
 mod structured;
@@ -35,7 +43,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use self::config::Checker;
-use super::step::{Step, Violation};
+use super::step::{Step, StepResult, Violation};
 
 /// Every built-in step kind, sorted by name.
 pub fn all() -> Vec<Box<dyn Step>> {
@@ -46,6 +54,14 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(delete::Delete),
         Box::new(fail::Fail),
         Box::new(file_write::FileWrite),
+        Box::new(git_clear::GitClear),
+        Box::new(git_clone::GitClone),
+        Box::new(git_commit::GitCommit),
+        Box::new(git_merge_pr::GitMergePr),
+        Box::new(git_open_pr::GitOpenPr),
+        Box::new(git_push::GitPush),
+        Box::new(git_tag::GitTag),
+        Box::new(git_wait_for_pr::GitWaitForPr),
         Box::new(helm_template::HelmTemplate),
         Box::new(helm_update_chart::HelmUpdateChart),
         Box::new(json_parse::JsonParse),
@@ -63,6 +79,11 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(yaml_parse::YamlParse),
         Box::new(yaml_update::YamlUpdate),
     ]
+}
+
+/// The result of a Git step whose path lies in no checkout.
+fn not_a_checkout(path: &str) -> StepResult {
+    StepResult::errored(format!("`{path}` is not in a work tree that `git-clone` made"))
 }
 
 /// The kinds that can be run, by name.

@@ -5,6 +5,8 @@
 mod fetching;
 mod local;
 mod pushing;
+mod sharing;
+mod worktrees;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
