@@ -365,12 +365,12 @@ impl Parts {
         match element {
             Element::LongMonth | Element::Month => {
                 let long = matches!(element, Element::LongMonth);
-                let (index, length) = name_at(text, |month| month_name(month), 1..=12, long)?;
+                let (index, length) = name_at(text, month_name, 1..=12, long)?;
                 self.month = i64::from(index);
                 rest = &text[length..];
             }
             Element::LongWeekday | Element::Weekday => {
-                let (_, length) = name_at(text, |day| weekday_name(day), 0..=6, matches!(element, Element::LongWeekday))?;
+                let (_, length) = name_at(text, weekday_name, 0..=6, matches!(element, Element::LongWeekday))?;
                 rest = &text[length..];
             }
             Element::NumMonth => self.month = digits(&mut rest, 1, 2)?,

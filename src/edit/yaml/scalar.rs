@@ -83,14 +83,17 @@ pub fn is_plain(text: &str, in_flow: bool) -> bool {
         && !text.ends_with(':')
         && !text.contains(": ")
         && !text.contains(" #")
-        && !(text.starts_with("---") || text.starts_with("..."))
+        && !text.starts_with("---")
+        && !text.starts_with("...")
         && text.chars().all(is_printable)
-        && !(in_flow && (text.contains(is_flow_indicator) || has_loose_colon(text)))
+        && !(in_flow && has_loose_end(text))
 }
 
-/// Whether a colon stands before something else than a letter, a digit or a slash: in a flow collection some readers end the scalar there.
-fn has_loose_colon(text: &str) -> bool {
-    text.match_indices(':').any(|(at, _)| !text[at + 1..].starts_with(|next: char| next.is_alphanumeric() || next == '/'))
+/// Whether a flow collection may end the bare text early: at a comma or bracket, or, for some readers, at a colon that stands before something
+/// else than a letter, a digit or a slash.
+fn has_loose_end(text: &str) -> bool {
+    text.contains(is_flow_indicator)
+        || text.match_indices(':').any(|(at, _)| !text[at + 1..].starts_with(|next: char| next.is_alphanumeric() || next == '/'))
 }
 
 fn is_flow_indicator(char: char) -> bool {

@@ -123,8 +123,7 @@ pub fn parse(text: &str, comments: bool) -> Result<Document, EditError> {
     let mut reader = Reader { parser: Parser::new_from_str_with_options(text, options), anchors: HashMap::new(), comments: Vec::new(), ahead: None };
     let mut root = None;
     let mut more = false;
-    loop {
-        let Some((event, span)) = reader.next()? else { break };
+    while let Some((event, span)) = reader.next()? {
         match event {
             Event::StreamStart => {}
             Event::DocumentStart(..) => {

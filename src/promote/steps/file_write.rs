@@ -34,7 +34,7 @@ impl Step for FileWrite {
 }
 
 fn refused(message: String) -> Stop {
-    Stop::Found(StepResult::failed(message))
+    StepResult::failed(message).into()
 }
 
 fn write(workspace: &Workspace, config: &FileWriteConfig) -> Result<StepResult, Stop> {

@@ -20,7 +20,7 @@ pub(super) enum Stop {
     /// The environment failed: the step counts as not run.
     Environment(Failure),
     /// The step found something wrong.
-    Found(StepResult),
+    Found(Box<StepResult>),
 }
 
 impl From<Failure> for Stop {
@@ -31,19 +31,20 @@ impl From<Failure> for Stop {
 
 impl From<StepResult> for Stop {
     fn from(result: StepResult) -> Self {
-        Self::Found(result)
+        Self::Found(Box::new(result))
     }
 }
 
 /// An error that counts against the step's threshold.
 pub(super) fn errored(message: impl Into<String>) -> Stop {
-    Stop::Found(StepResult::errored(message))
+    StepResult::errored(message).into()
 }
 
 /// The outcome of a step that may have stopped early.
 pub(super) fn settle(outcome: Result<StepResult, Stop>) -> Result<StepResult, Failure> {
     match outcome {
-        Ok(result) | Err(Stop::Found(result)) => Ok(result),
+        Ok(result) => Ok(result),
+        Err(Stop::Found(result)) => Ok(*result),
         Err(Stop::Environment(failure)) => Err(failure),
     }
 }

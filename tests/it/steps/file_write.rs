@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use consign::model::StepStatus;
 use consign::promote::tools::Tools;
 use serde_json::json;

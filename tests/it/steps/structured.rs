@@ -1,5 +1,7 @@
 //! The update and merge steps, as far as the files themselves are concerned.
 
+#![allow(clippy::unwrap_used)]
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use consign::model::StepStatus;

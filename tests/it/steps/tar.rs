@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use std::time::{Duration, SystemTime};
 
 use consign::model::StepStatus;
