@@ -188,10 +188,10 @@ impl<L: FnMut(&Path) -> Look> Walk<L> {
             }
         }
         for configuration in [&document["helmGlobals"], document] {
-            if let Some(written) = configuration["configHome"].as_str().filter(|home| !home.is_empty()) {
-                if join(folder, written).is_none() {
-                    self.outside(written, file);
-                }
+            if let Some(written) = configuration["configHome"].as_str().filter(|home| !home.is_empty())
+                && join(folder, written).is_none()
+            {
+                self.outside(written, file);
             }
         }
         for chart in charts.into_iter().chain(generator.then_some(document)) {
