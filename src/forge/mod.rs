@@ -1,1 +1,99 @@
 //! Pull requests, wherever they live: GitHub, or plain Git.
+
+mod address;
+
+use std::sync::Arc;
+
+pub use address::{Provider, RepositoryAddress};
+
+use crate::diagnostic::Failure;
+
+/// A pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// Its page; for plain Git a text that names it.
+    pub url: String,
+    /// Branch with the change.
+    pub source_branch: String,
+    /// Branch it should go to.
+    pub target_branch: String,
+    /// Commit at the head of the source branch.
+    pub head: String,
+    /// Whether it is open; a draft is.
+    pub open: bool,
+    /// Whether it was merged.
+    pub merged: bool,
+    /// What its merge made of the target branch; empty: unknown, or not merged.
+    pub merge_commit: String,
+    /// When it was opened, in seconds since 1970; orders those of one head.
+    pub opened_at: i64,
+}
+
+/// A pull request to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewPullRequest {
+    /// Branch with the change.
+    pub source_branch: String,
+    /// Commit at its head.
+    pub head: String,
+    /// Branch it should go to.
+    pub target_branch: String,
+    /// First line.
+    pub title: String,
+    /// The rest; Markdown.
+    pub description: String,
+    /// Labels.
+    pub labels: Vec<String>,
+    /// The promotion it belongs to.
+    pub promotion: String,
+}
+
+/// What came of an attempt to merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// It is merged, now or before.
+    Merged(PullRequest),
+    /// Not yet: why.
+    NotReady(String),
+    /// Never: why.
+    Impossible(String),
+}
+
+/// The pull requests of one repository.
+#[async_trait::async_trait]
+pub trait Forge: Send + Sync {
+    /// Pull requests from one branch to another, open and closed.
+    ///
+    /// # Errors
+    /// Remote or Refused, if the forge cannot be asked.
+    async fn find(&self, source_branch: &str, target_branch: &str) -> Result<Vec<PullRequest>, Failure>;
+
+    /// Opens a pull request.
+    ///
+    /// # Errors
+    /// Remote or Refused, if the forge cannot be asked or does not allow it.
+    async fn open(&self, new: &NewPullRequest) -> Result<PullRequest, Failure>;
+
+    /// A pull request; None: there is none of this number.
+    ///
+    /// # Errors
+    /// Remote or Refused, if the forge cannot be asked.
+    async fn get(&self, number: u64) -> Result<Option<PullRequest>, Failure>;
+
+    /// Tries once to merge a pull request; `method` is the forge's word for how.
+    ///
+    /// # Errors
+    /// Remote or Refused, if the forge cannot be asked.
+    async fn merge(&self, number: u64, method: Option<&str>) -> Result<Merge, Failure>;
+}
+
+/// Finds the forge of a repository.
+pub trait Forges: Send + Sync {
+    /// The forge of a repository, by its URL, a rule of the settings, or what a step says it is.
+    ///
+    /// # Errors
+    /// Config, if nobody knows what the forge is; Refused, if there is no credential for it.
+    fn forge(&self, repo_url: &str, provider: Option<Provider>) -> Result<Arc<dyn Forge>, Failure>;
+}

@@ -1,12 +1,14 @@
 //! What a step is: the doorway between the step loop and the step kinds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Failure, FailureKind};
+use crate::forge::{Forge, Forges, Provider};
 use crate::model::{
     FreightName, FreightReference, GoDuration, HealthCheck, Origin, ProjectName, PromotionName, StageName, StepStatus, Warehouse, WarehouseName,
 };
@@ -32,6 +34,11 @@ pub trait Step: Send + Sync {
     /// Defaults for `retry`.
     fn defaults(&self) -> StepDefaults {
         StepDefaults::default()
+    }
+
+    /// Whether the step reads or writes files of the workspace. A promotion that waits at one that does not is resumed without rebuilding it.
+    fn needs_files(&self) -> bool {
+        true
     }
 
     /// What the step does outside the tick; `config` is not yet evaluated.
@@ -216,6 +223,24 @@ pub fn set_metadata(metadata: &mut serde_json::Map<String, Value>, values: &serd
 pub struct Doors {
     /// External tools.
     pub tools: super::tools::Tools,
+    /// Pull requests; None: the tick has no forges.
+    pub forges: Option<Arc<dyn Forges>>,
+    /// Address of the pages about projects and stages; empty: there are none.
+    pub ui_base_url: String,
+}
+
+impl Doors {
+    /// The forge of a repository.
+    ///
+    /// # Errors
+    /// As [`Forges::forge`].
+    pub fn forge(&self, repo_url: &str, provider: Option<Provider>) -> Result<Arc<dyn Forge>, Failure> {
+        match &self.forges {
+            Some(forges) => forges.forge(repo_url, provider),
+            None => Err(Failure::new(FailureKind::Config, format!("no forge is configured for `{repo_url}`"))
+                .hint("add a rule for it under `forges` in `consign.yaml`")),
+        }
+    }
 }
 
 /// What came of one run of a step.

@@ -21,10 +21,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use consign::diagnostic::Failure;
+use consign::git::{Crew, PlainFlush, Settings, Stores};
 use consign::model::{FreightReference, Origin, ProjectName, PromotionName, StageName, Warehouse, WarehouseName};
 use consign::promote::step::{Doors, StepResult, StepRun};
 use consign::promote::steps::{Registry, config};
-use consign::promote::workspace::Workspace;
+use consign::promote::workspace::{GitAccess, Identity, Workspace};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Outcome, Runner};
@@ -90,7 +91,6 @@ impl Scene {
                     return Err(format!("`{kind}` before the step: {}", error.message));
                 }
             } else if action.get("write").is_some() {
-                scene.ready_to_write(&action["write"]).await?;
                 files::write(&scene.work, &action["write"])?;
             } else if let Some(paths) = action["remove"].as_array() {
                 for path in paths.iter().filter_map(Value::as_str) {
@@ -100,13 +100,14 @@ impl Scene {
             } else {
                 repositories.act(&mut scene, &action)?;
             }
+            repositories.number(&mut scene)?;
         }
 
-        let before = scene.snapshot().await?;
-        repositories.before_step();
+        let before = scene.snapshot()?;
+        repositories.before_step(&scene.workspace)?;
         let kind = case["kind"].as_str().expect("kind");
         let result = scene.run(case, registry, kind, &scene.filled(&case["config"])).await?;
-        let after = scene.snapshot().await?;
+        let after = scene.snapshot()?;
 
         let mut got = Map::new();
         got.insert("status".into(), json!(result.status.as_str()));
@@ -187,13 +188,27 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// A person's hand needs the whole folder, as it lies in Kargo.
-    async fn ready_to_write(&mut self, _files: &Value) -> Result<(), String> {
-        self.workspace.complete().await.map(drop).map_err(|failure| whole(&failure))
+    /// Gives the workspace its way to repositories, with URLs that git is told to find elsewhere.
+    pub fn open_git(&mut self, aliases: Vec<(String, String)>, policy: Option<&str>) -> Result<(), String> {
+        let mut settings = Settings::new(self.beside("cache"));
+        settings.local = true;
+        settings.user_config = false;
+        settings.config = aliases;
+        let access = GitAccess {
+            stores: Stores::without_credentials(settings),
+            member: Crew::new(PlainFlush).join(),
+            identity: Identity { name: "Kargo".into(), email: "no-reply@kargo.io".into() },
+            signer: None,
+            integration: policy.map(str::parse).transpose()?.unwrap_or_default(),
+        };
+        self.workspace = Workspace::at(&self.work).with_git(access);
+        Ok(())
     }
 
-    async fn snapshot(&mut self) -> Result<files::Snapshot, String> {
-        files::snapshot(&self.workspace)
+    fn snapshot(&self) -> Result<files::Snapshot, String> {
+        let mut snapshot = files::snapshot(&self.workspace)?;
+        git::fill(&self.workspace, &mut snapshot)?;
+        Ok(snapshot)
     }
 }
 

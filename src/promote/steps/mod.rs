@@ -1,13 +1,20 @@
 //! The step kinds, one file each, and the registry of what can be run.
 
-pub mod config;
-
 pub mod compose_output;
+pub mod config;
 pub mod copy;
 pub mod delete;
 pub mod fail;
 pub mod file_write;
 mod files;
+mod git_clear;
+mod git_clone;
+mod git_commit;
+mod git_merge_pr;
+mod git_open_pr;
+mod git_push;
+mod git_tag;
+mod git_wait_for_pr;
 mod helm;
 mod helm_template;
 mod helm_update_chart;
@@ -30,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use self::config::Checker;
-use super::step::{Step, Violation};
+use super::step::{Step, StepResult, Violation};
 
 /// Every built-in step kind, sorted by name.
 pub fn all() -> Vec<Box<dyn Step>> {
@@ -41,6 +48,14 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(delete::Delete),
         Box::new(fail::Fail),
         Box::new(file_write::FileWrite),
+        Box::new(git_clear::GitClear),
+        Box::new(git_clone::GitClone),
+        Box::new(git_commit::GitCommit),
+        Box::new(git_merge_pr::GitMergePr),
+        Box::new(git_open_pr::GitOpenPr),
+        Box::new(git_push::GitPush),
+        Box::new(git_tag::GitTag),
+        Box::new(git_wait_for_pr::GitWaitForPr),
         Box::new(helm_template::HelmTemplate),
         Box::new(helm_update_chart::HelmUpdateChart),
         Box::new(json_update::JsonUpdate),
@@ -54,6 +69,11 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(yaml_merge::YamlMerge),
         Box::new(yaml_update::YamlUpdate),
     ]
+}
+
+/// The result of a Git step whose path lies in no checkout.
+fn not_a_checkout(path: &str) -> StepResult {
+    StepResult::errored(format!("`{path}` is not in a work tree that `git-clone` made"))
 }
 
 /// The kinds that can be run, by name.
