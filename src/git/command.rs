@@ -92,6 +92,7 @@ impl Git {
             args: Vec::new(),
             stdin: Vec::new(),
             credential: None,
+            network: false,
         }
     }
 
@@ -148,6 +149,7 @@ pub(super) struct Invocation {
     args: Vec<OsString>,
     stdin: Vec<u8>,
     credential: Option<(String, Credential)>,
+    network: bool,
 }
 
 /// What a git process gave back.
@@ -203,6 +205,12 @@ impl Invocation {
         self
     }
 
+    /// Lets it talk to remotes. All others cannot: git before 2.45 has no other way to forbid that a missing object is fetched on the way.
+    pub fn network(mut self) -> Self {
+        self.network = true;
+        self
+    }
+
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
@@ -241,6 +249,9 @@ impl Invocation {
         let settings = self.git.settings();
         let mut command = tokio::process::Command::new(&settings.program);
         seal(&mut command);
+        if !self.network {
+            command.env("GIT_ALLOW_PROTOCOL", "none");
+        }
         for (key, value) in &settings.environment {
             command.env(key, value);
         }

@@ -5,7 +5,7 @@
 //! | settings, credentials, the one builder of git processes | `settings`, `url`, `command` |
 //! | one bare partial [`Store`] per remote, found through [`Stores`] | `store`, `stores`, `fetch` |
 //! | reading refs, commits, trees and blobs; never over the network | `objects`, `diff` |
-//! | writing trees, commits and tags; merging trees | `edit`, `commit`, `merge` |
+//! | writing trees, commits and tags; merging trees; rebase and merge of commits | `edit`, `commit`, `merge`, `integrate` |
 //! | moving many refs of a remote at once, all or nothing | `push`, `group` |
 //! | one fetch, one prefetch, one push for all promotions of a tick: [`Crew`] | `queue`, `crew` |
 //! | real working trees, ignore rules | `worktree`, `ignore` |
@@ -20,6 +20,7 @@ mod edit;
 mod fetch;
 mod group;
 mod ignore;
+mod integrate;
 mod merge;
 mod objects;
 mod oid;
@@ -39,6 +40,7 @@ pub use edit::TreeEdit;
 pub use fetch::{Fetched, RefPattern};
 pub use group::{GroupOutcome, PushUnit, UnitOutcome};
 pub use ignore::{NeedsWorktree, PathRules};
+pub use integrate::Integration;
 pub use merge::{Conflict, TreeMerge};
 pub use objects::{Commit, Entry, EntryKind, ObjectError};
 pub use oid::Oid;

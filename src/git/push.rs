@@ -97,6 +97,10 @@ impl Store {
                 // the second copy finds the work of the first.
                 break self.settle(updates).await?.filter(PushOutcome::landed).unwrap_or(outcome);
             }
+            if output.stderr.contains("does not support --atomic") {
+                return Err(Failure::new(FailureKind::Remote, format!("the server of `{}` cannot update several refs at once or not at all", self.url()))
+                    .hint("consign needs a Git server with atomic pushes, as all common forges have"));
+            }
             // No word about some ref: the push may have landed all the same.
             let error = failure(&format!("push to `{}`", self.url()), &output.stderr);
             if error.kind == FailureKind::Refused {
@@ -134,7 +138,7 @@ impl Store {
 
     async fn push_once(&self, updates: &[RefUpdate]) -> Result<Output, Failure> {
         let mut git = self.invoke_remote("push");
-        if self.lacks_delta_base(updates)? {
+        if self.lacks_delta_base(updates) {
             // Packing with deltas would fetch the missing old version, one connection per file.
             git = git.config("pack.window", "0");
         }
@@ -158,7 +162,7 @@ impl Store {
     }
 
     /// Whether git would look for the old version of a changed file that was never fetched.
-    fn lacks_delta_base(&self, updates: &[RefUpdate]) -> Result<bool, ObjectError> {
+    fn lacks_delta_base(&self, updates: &[RefUpdate]) -> bool {
         let repository = self.repository();
         let written = self.memory().written.clone();
         let tips: HashSet<Oid> = self.tips().values().copied().collect();
@@ -169,31 +173,26 @@ impl Store {
                 continue;
             }
             if seen.len() > DELTA_LOOK {
-                return Ok(true);
+                return true;
             }
-            let Ok(commit_oid) = self.peel(oid) else { return Ok(true) };
-            if commit_oid != oid {
-                pending.push(commit_oid);
-                continue;
+            match self.peel(oid) {
+                Ok(commit) if commit == oid => {}
+                Ok(commit) => {
+                    pending.push(commit);
+                    continue;
+                }
+                Err(_) => return true,
             }
-            // What we did not write came from the remote; it need not be sent.
             if !written.contains(&oid) {
-                continue;
+                // Either a tool made it in a working tree, or it came from the remote; not worth finding out.
+                return true;
             }
-            let this = commit(&repository, oid)?;
-            for parent in &this.parents {
-                if !has(&repository, *parent) {
-                    return Ok(true);
-                }
-                let mut changes = Vec::new();
-                diff(&repository, commit(&repository, *parent)?.tree, this.tree, "", &mut changes)?;
-                if changes.iter().filter_map(|change| change.before.as_ref()).any(|before| before.kind.is_blob() && !has(&repository, before.oid)) {
-                    return Ok(true);
-                }
+            match parents_with_bases(&repository, oid) {
+                Ok(Some(parents)) => pending.extend(parents.into_iter().filter(|parent| written.contains(parent))),
+                Ok(None) | Err(_) => return true,
             }
-            pending.extend(&this.parents);
         }
-        Ok(false)
+        false
     }
 
     /// Reads refs again after a push without an answer. None: nothing has moved, so it may be tried again.
@@ -248,6 +247,19 @@ impl Store {
     }
 }
 
+/// The parents of a commit if the old version of every file it changed is here; else None.
+fn parents_with_bases(repository: &gix::Repository, oid: Oid) -> Result<Option<Vec<Oid>>, ObjectError> {
+    let this = commit(repository, oid)?;
+    for parent in &this.parents {
+        let mut changes = Vec::new();
+        diff(repository, commit(repository, *parent)?.tree, this.tree, "", &mut changes)?;
+        if changes.iter().filter_map(|change| change.before.as_ref()).any(|before| before.kind.is_blob() && !has(repository, before.oid)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(this.parents))
+}
+
 /// What git said about each ref; None: some ref is not accounted for.
 fn read_outcome(updates: &[RefUpdate], output: &Output) -> Option<PushOutcome> {
     let said: Vec<String> =
@@ -262,10 +274,7 @@ fn read_outcome(updates: &[RefUpdate], output: &Output) -> Option<PushOutcome> {
         let Some((_, name)) = names.rsplit_once(':') else { continue };
         let outcome = match flag {
             " " | "+" | "-" | "*" | "=" => RefOutcome::Updated,
-            "!" => match read_rejection(summary, &said_all) {
-                Some(outcome) => outcome,
-                None => return None,
-            },
+            "!" => read_rejection(summary, &said_all)?,
             _ => continue,
         };
         transaction_failed |= flag == "!" && summary.contains("atomic transaction failed");
