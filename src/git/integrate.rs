@@ -71,7 +71,14 @@ impl Store {
     ///
     /// # Errors
     /// Remote or Refused, when contents of files that both changed cannot be fetched; Internal, when a commit is not here.
-    pub async fn merge_commits(&self, ours: Oid, theirs: Oid, by: &Signature, message: &str, signer: Option<&Signer>) -> Result<Integration, Failure> {
+    pub async fn merge_commits(
+        &self,
+        ours: Oid,
+        theirs: Oid,
+        by: &Signature,
+        message: &str,
+        signer: Option<&Signer>,
+    ) -> Result<Integration, Failure> {
         let Some(base) = self.merge_base(ours, theirs)? else { return Ok(Integration::Unrelated) };
         if base == theirs {
             return Ok(Integration::Done(ours));

@@ -2,7 +2,7 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | settings, credentials, the one builder of git processes | `settings`, `url`, `command` |
+//! | settings, credentials, the one builder of git processes | `settings`, `url`, `command`, `words` |
 //! | one bare partial [`Store`] per remote, found through [`Stores`] | `store`, `stores`, `fetch` |
 //! | reading refs, commits, trees and blobs; never over the network | `objects`, `diff` |
 //! | writing trees, commits and tags; merging trees; rebase and merge of commits | `edit`, `commit`, `merge`, `integrate` |
@@ -30,6 +30,7 @@ mod settings;
 mod store;
 mod stores;
 mod url;
+mod words;
 mod worktree;
 
 pub use command::{Git, Stats};
@@ -42,7 +43,7 @@ pub use group::{GroupOutcome, PushUnit, UnitOutcome};
 pub use ignore::{NeedsWorktree, PathRules};
 pub use integrate::Integration;
 pub use merge::{Conflict, TreeMerge};
-pub use objects::{Commit, Entry, EntryKind, ObjectError};
+pub use objects::{Annotation, Commit, Entry, EntryKind, ObjectError};
 pub use oid::Oid;
 pub use push::{Expected, PushOutcome, RefOutcome, RefUpdate};
 pub use settings::{Credential, Secret, Settings};

@@ -46,7 +46,9 @@ impl From<ObjectError> for Failure {
         match error {
             ObjectError::Missing(_) | ObjectError::WrongKind { .. } => Self::new(FailureKind::Internal, message),
             ObjectError::BadPath { .. } => Self::new(FailureKind::Config, message),
-            ObjectError::Signing(_) => Self::new(FailureKind::Tool, message).hint("check the signing program and key under `git.signing` in `consign.yaml`"),
+            ObjectError::Signing(_) => {
+                Self::new(FailureKind::Tool, message).hint("check the signing program and key under `git.signing` in `consign.yaml`")
+            }
             ObjectError::Damaged(_) => Self::new(FailureKind::Tool, message).hint("delete the cache folder; the next run fills it again"),
         }
     }
@@ -135,6 +137,17 @@ impl Commit {
     }
 }
 
+/// What an annotated tag says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// What it names: a commit, seldom another tag.
+    pub target: Oid,
+    /// Who made it and when; very old tags do not say.
+    pub tagger: Option<Signature>,
+    /// The message, without a signature below it.
+    pub message: String,
+}
+
 impl Store {
     /// Whether an object is here.
     pub fn has(&self, oid: Oid) -> bool {
@@ -195,6 +208,21 @@ impl Store {
         commit(&self.repository(), oid)
     }
 
+    /// What an annotated tag says; None: the object is no tag, so the ref is a lightweight one.
+    ///
+    /// # Errors
+    /// Missing, when it is not here.
+    pub fn annotation(&self, oid: Oid) -> Result<Option<Annotation>, ObjectError> {
+        let repository = self.repository();
+        let object = find(&repository, oid)?;
+        if object.kind != gix::objs::Kind::Tag {
+            return Ok(None);
+        }
+        let tag = gix::objs::TagRef::from_bytes(&object.data, gix::hash::Kind::Sha1).map_err(damaged)?;
+        let tagger = tag.tagger().map_err(damaged)?.map(|tagger| Signature::read(&tagger));
+        Ok(Some(Annotation { target: Oid(tag.target()), tagger, message: tag.message.to_str_lossy().into_owned() }))
+    }
+
     /// The entry at a path of a tree; the empty path is the tree itself. None: there is none.
     ///
     /// # Errors
@@ -211,12 +239,7 @@ impl Store {
         let repository = self.repository();
         let Some(folder) = entry(&repository, tree, path)?.filter(|entry| entry.kind == EntryKind::Folder) else { return Ok(None) };
         let children = entries(&repository, folder.oid)?;
-        Ok(Some(
-            children
-                .into_iter()
-                .map(|(name, mode, oid)| Entry { path: join(path, name.as_bstr()), kind: EntryKind::of(mode), oid })
-                .collect(),
-        ))
+        Ok(Some(children.into_iter().map(|(name, mode, oid)| Entry { path: join(path, name.as_bstr()), kind: EntryKind::of(mode), oid }).collect()))
     }
 
     /// Everything below a folder of a tree that is not itself a folder, in git's order; the path of a file gives that file alone.

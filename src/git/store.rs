@@ -294,7 +294,7 @@ fn look(folder: &Path) -> Result<View, Failure> {
     let mut tips = BTreeMap::new();
     let local = repository.to_thread_local();
     for reference in local.references().map_err(unreadable)?.all().map_err(unreadable)? {
-        let reference = reference.map_err(|error| unreadable(error))?;
+        let reference = reference.map_err(unreadable)?;
         if let (Some(name), Some(oid)) = (remote_name(&reference.name().as_bstr().to_string()), reference.target().try_id()) {
             tips.insert(name, Oid(oid.to_owned()));
         }

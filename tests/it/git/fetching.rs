@@ -176,7 +176,10 @@ async fn a_damaged_or_interrupted_store_heals() {
     assert!(!folder.join("objects/pack/tmp_pack_x").exists() && !folder.join("worktrees").exists());
     drop(store);
     // A cache that was restored badly.
-    let pack = std::fs::read_dir(folder.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "pack"));
+    let pack = std::fs::read_dir(folder.join("objects/pack"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "pack"));
     let pack = pack.unwrap();
     let bytes = std::fs::read(&pack).unwrap();
     std::fs::remove_file(&pack).unwrap();
@@ -278,10 +281,13 @@ async fn the_users_rewriting_of_urls_is_followed_with_credentials() {
     let world = World::new();
     let mut settings = world.settings();
     settings.config = vec![(format!("url.http://{}/.insteadOf", server.host()), "https://git.example.com/".to_owned())];
-    let stores = Stores::new(settings, Arc::new(|url| {
-        assert_eq!(url.as_str(), "https://git.example.com/acme/private.git");
-        Some(Credential { username: "bot".into(), password: Secret::new("s3cret") })
-    }));
+    let stores = Stores::new(
+        settings,
+        Arc::new(|url| {
+            assert_eq!(url.as_str(), "https://git.example.com/acme/private.git");
+            Some(Credential { username: "bot".into(), password: Secret::new("s3cret") })
+        }),
+    );
     let store = stores.get("https://git.example.com/acme/private.git").unwrap();
     store.fetch(&[RefPattern::branches()]).await.unwrap();
     assert!(store.tip("refs/heads/main").is_some());

@@ -51,6 +51,7 @@ async fn a_hundred_refs_are_one_fetch_one_prefetch_one_push() {
     let outcome = store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap();
     assert!(outcome.landed() && outcome.units.len() == 100);
     let (processes, requests) = (world.take_processes(), world.server.take_requests());
+    println!("warm: {} processes, {} requests", processes.len(), requests.len());
     assert!(processes.len() <= 14, "{} {processes:#?}", processes.len());
     assert!(requests.len() <= 7, "{} {requests:#?}", requests.len());
     assert_eq!(world.repository.file("env/s042", "all.yaml").as_deref(), Some("tag: 2\nstage: 42\n"));
@@ -186,7 +187,15 @@ async fn force_and_deletion_do_what_they_say_and_nothing_else() {
     assert_eq!(store.push(std::slice::from_ref(&sideways)).await.unwrap_err().kind, FailureKind::Internal);
     assert!(store.push(&[RefUpdate { force: true, ..sideways.clone() }]).await.unwrap().landed());
     let lease = RefUpdate { force: true, ..sideways };
-    assert!(store.push(&[RefUpdate { new: Some(write(&store, None, "x", "y")), ..lease }]).await.unwrap().refs.values().all(|outcome| matches!(outcome, RefOutcome::Stale(_))));
+    assert!(
+        store
+            .push(&[RefUpdate { new: Some(write(&store, None, "x", "y")), ..lease }])
+            .await
+            .unwrap()
+            .refs
+            .values()
+            .all(|outcome| matches!(outcome, RefOutcome::Stale(_)))
+    );
     let plain = RefUpdate { name: name.into(), expected: Expected::Anything, new: Some(write(&store, None, "x", "z")), force: false };
     assert!(matches!(store.push(std::slice::from_ref(&plain)).await.unwrap().refs[name], RefOutcome::Stale(_)));
     assert!(store.push(&[RefUpdate { force: true, ..plain }]).await.unwrap().landed());
@@ -194,4 +203,43 @@ async fn force_and_deletion_do_what_they_say_and_nothing_else() {
     assert_eq!(world.repository.tip(name), None);
     assert_eq!(store.tip(name), None);
     assert_eq!(store.push(&[RefUpdate::forward("--mirror", None, orphan)]).await.unwrap_err().kind, FailureKind::Config);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn racing_writers_lose_no_update() {
+    let world = World::new();
+    world.repository.commit("consign/state", "root", &[("counter", Some("0"))]);
+    let name = "refs/heads/consign/state";
+    let writers = (0..4).map(|n| {
+        let mut settings = world.settings();
+        settings.cache = world.folder.path().join(format!("cache-{n}"));
+        let stores = consign::git::Stores::without_credentials(settings);
+        let url = world.repository.url().to_owned();
+        tokio::spawn(async move {
+            let store = stores.get(&url).unwrap();
+            let mut lost = 0;
+            for step in 0..4 {
+                loop {
+                    store.fetch(&[RefPattern::new(name).unwrap()]).await.unwrap();
+                    let tip = store.tip(name).unwrap();
+                    let tree = store.commit(tip).unwrap().tree;
+                    let entry = store.entry(tree, "counter").unwrap().unwrap();
+                    store.prefetch(&[entry.oid]).await.unwrap();
+                    let count: u32 = String::from_utf8(store.blob(entry.oid).unwrap()).unwrap().parse().unwrap();
+                    let commit = write(&store, Some(tip), "counter", &(count + 1).to_string());
+                    let commit = write(&store, Some(commit), &format!("log/{n}-{step}"), "x");
+                    let push = store.push(&[RefUpdate::forward(name, Some(tip), commit)]).await.unwrap();
+                    match &push.refs[name] {
+                        RefOutcome::Updated => break,
+                        RefOutcome::Stale(_) => lost += 1,
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            lost
+        })
+    });
+    let lost: u32 = futures::future::join_all(writers).await.into_iter().map(|lost| lost.unwrap()).sum();
+    assert_eq!(world.repository.file("consign/state", "counter").as_deref(), Some("16"), "{lost} races were lost on the way");
+    assert_eq!(world.repository.git(&["ls-tree", "--name-only", "consign/state", "log/"]).lines().count(), 16);
 }
