@@ -133,19 +133,23 @@ async fn a_stale_ref_holds_the_group_back_until_it_is_built_again() {
 #[tokio::test]
 async fn a_cut_answer_is_settled_by_reading_the_refs() {
     let (world, store) = world_with(2).await;
-    world.server.inject("/git-receive-pack", Fault::CutAnswer);
-    let units: Vec<PushUnit> = (0..2).map(|n| unit(&store, &format!("s{n:03}"), "tag: 2\n")).collect();
-    let outcome = store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap();
-    assert!(outcome.landed(), "{outcome:?}");
-    assert_eq!(world.repository.git(&["rev-list", "--count", "env/s000"]), "2", "once, not twice");
+    for (fault, content, commits) in [(Fault::CutAnswer, "tag: 2\n", "2"), (Fault::NoAnswer, "tag: 3\n", "3")] {
+        world.server.inject("/git-receive-pack", fault.clone());
+        let units: Vec<PushUnit> = (0..2).map(|n| unit(&store, &format!("s{n:03}"), content)).collect();
+        let outcome = store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap();
+        assert!(outcome.landed(), "{fault:?} {outcome:?}");
+        for branch in ["env/s000", "consign/state"] {
+            assert_eq!(world.repository.git(&["rev-list", "--count", branch]), commits, "once, not twice");
+        }
+    }
 
     world.server.inject("service=git-receive-pack", Fault::Status(500));
-    let outcome = store.push_group(vec![unit(&store, "s000", "tag: 3\n")], |_| Ok(Vec::new())).await.unwrap();
+    let outcome = store.push_group(vec![unit(&store, "s000", "tag: 4\n")], |_| Ok(Vec::new())).await.unwrap();
     assert!(outcome.landed(), "nothing had moved, so it was pushed again");
     for _ in 0..4 {
         world.server.inject("service=git-receive-pack", Fault::Status(500));
     }
-    let failure = store.push_group(vec![unit(&store, "s000", "tag: 4\n")], |_| Ok(Vec::new())).await.unwrap_err();
+    let failure = store.push_group(vec![unit(&store, "s000", "tag: 5\n")], |_| Ok(Vec::new())).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Remote);
 }
 
