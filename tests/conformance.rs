@@ -7,6 +7,8 @@
 mod availability;
 #[path = "conformance/freight.rs"]
 mod freight;
+#[path = "conformance/git_discovery.rs"]
+mod git_discovery;
 #[path = "conformance/harness.rs"]
 mod harness;
 #[path = "conformance/step_config.rs"]
@@ -21,10 +23,11 @@ use harness::Family;
 fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
-        Family { file: "step-config", prepare: step_config::prepare },
-        Family { file: "steps", prepare: steps::prepare },
         Family { file: "availability", prepare: availability::prepare },
         Family { file: "freight", prepare: freight::prepare },
+        Family { file: "git-discovery", prepare: git_discovery::prepare },
+        Family { file: "step-config", prepare: step_config::prepare },
+        Family { file: "steps", prepare: steps::prepare },
         Family { file: "yaml", prepare: yaml::prepare },
     ];
     harness::run(&families)
