@@ -5,6 +5,10 @@
 
 #[path = "conformance/availability.rs"]
 mod availability;
+#[path = "conformance/definitions.rs"]
+mod definitions;
+#[path = "conformance/expressions.rs"]
+mod expressions;
 #[path = "conformance/freight.rs"]
 mod freight;
 #[path = "conformance/git_discovery.rs"]
@@ -24,6 +28,8 @@ fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
         Family { file: "availability", prepare: availability::prepare },
+        Family { file: "definitions", prepare: definitions::prepare },
+        Family { file: "expressions", prepare: expressions::prepare },
         Family { file: "freight", prepare: freight::prepare },
         Family { file: "git-discovery", prepare: git_discovery::prepare },
         Family { file: "step-config", prepare: step_config::prepare },

@@ -2,5 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod config;
 mod house;
+mod git;
+mod steps;
 mod support;

@@ -301,7 +301,7 @@ fn secret_reference() -> Schema {
 }
 
 /// The kinds of webhook receiver, as fields of an entry.
-pub(super) const RECEIVERS: [&str; 10] =
+pub(crate) const RECEIVERS: [&str; 10] =
     ["azure", "artifactory", "bitbucket", "dockerhub", "generic", "gitea", "github", "gitlab", "harbor", "quay"];
 
 fn receivers() -> Schema {
