@@ -13,10 +13,12 @@ use gix::objs::{CommitRef, Kind, TagRef};
 use jiff::Timestamp;
 use regex::Regex;
 
+use super::DiscoveryError;
+use super::filter::{Candidate, Date, Filter, TagCandidate};
 use super::message::{cut, first_paragraph, identity};
 use super::paths::PathFilter;
-use super::{Candidate, CompileFilter, Date, DiscoveryError, Filter, FilterSite};
 use crate::config::admission::go_regex;
+use crate::expr::Site;
 use crate::freight::semver::{Constraint, Version};
 use crate::git::Oid;
 use crate::model::{CommitSelectionStrategy, DiscoveredCommit, GitSubscription};
@@ -47,11 +49,11 @@ enum TagOrder {
 }
 
 impl GitQuery {
-    /// Compiles a subscription whose defaults have been applied.
+    /// Compiles a subscription whose defaults have been applied. `now` is what `now()` in its filter expression gives.
     ///
     /// # Errors
     /// What does not compile, and fields that were removed from Kargo, if the strategy reads them.
-    pub fn new(subscription: &GitSubscription, compile: &CompileFilter<'_>) -> Result<Self, DiscoveryError> {
+    pub fn new(subscription: &GitSubscription, now: Timestamp) -> Result<Self, DiscoveryError> {
         let strategy = match subscription.commit_selection_strategy {
             CommitSelectionStrategy::NewestFromBranch => {
                 let name = Some(subscription.branch.clone()).filter(|branch| !branch.is_empty());
@@ -65,17 +67,13 @@ impl GitQuery {
                 tags(subscription, TagOrder::SemVer { strict: subscription.strict_semvers, constraint })?
             }
         };
-        let site = if matches!(strategy, Strategy::Branch { .. }) { FilterSite::Commit } else { FilterSite::Tag };
-        let expression = match subscription.expression_filter.as_str() {
-            "" => None,
-            text => Some(compile(site, text).map_err(|problem| DiscoveryError::BadExpression { problem })?),
-        };
+        let site = if matches!(strategy, Strategy::Branch { .. }) { Site::CommitFilter } else { Site::TagFilter };
         let limit = if subscription.discovery_limit == 0 { DEFAULT_LIMIT } else { subscription.discovery_limit };
         Ok(Self {
             repo_url: subscription.repo_url.clone(),
             strategy,
             paths: PathFilter::new(subscription)?,
-            expression,
+            expression: Filter::new(site, &subscription.expression_filter, now)?,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
         })
     }
@@ -89,15 +87,8 @@ impl GitQuery {
         }
     }
 
-    fn admits(&self, candidate: &Candidate) -> Result<bool, DiscoveryError> {
-        let Some(expression) = &self.expression else { return Ok(true) };
-        expression(candidate).map_err(|problem| DiscoveryError::Expression {
-            candidate: match &candidate.tag {
-                Some(tag) => format!("tag `{tag}`"),
-                None => format!("commit `{}`", candidate.id),
-            },
-            problem,
-        })
+    fn keeps(&self, candidate: &Candidate<'_>) -> Result<bool, DiscoveryError> {
+        self.expression.as_ref().map_or(Ok(true), |expression| expression.keeps(candidate))
     }
 }
 
@@ -201,7 +192,7 @@ impl<'r> History<'r> {
                 continue;
             }
             older = 0;
-            if query.admits(&commit.candidate())? && self.touches(&commit, &query.paths)? {
+            if query.keeps(&commit.candidate())? && self.touches(&commit, &query.paths)? {
                 finding.commits.push(DiscoveredCommit { branch: branch.unwrap_or_default().to_owned(), ..commit.discovered(commit.date) });
             }
         }
@@ -227,7 +218,7 @@ impl<'r> History<'r> {
                 TagOrder::Lexical | TagOrder::Newest => None,
             };
             match &tag.commit {
-                Ok(commit) if query.admits(&tag.candidate(commit))? => found.push((tag, commit, version)),
+                Ok(commit) if query.keeps(&tag.candidate(commit))? => found.push((tag, commit, version)),
                 Ok(_) => {}
                 Err(NotACommit(kind)) => {
                     finding.warnings.push(format!("tag `{}` of `{}` is left out: it names a {kind}, not a commit", tag.name, query.repo_url))
@@ -374,15 +365,8 @@ fn changed_file(change: &gix::diff::tree::recorder::Change) -> Option<&BStr> {
 }
 
 impl CommitInfo {
-    fn candidate(&self) -> Candidate {
-        Candidate {
-            id: self.id.to_string(),
-            date: self.date,
-            author: self.author.clone(),
-            committer: self.committer.clone(),
-            subject: self.subject.clone(),
-            ..Candidate::default()
-        }
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate { id: self.id.to_string(), tag: None, date: self.date, author: &self.author, committer: &self.committer, subject: &self.subject }
     }
 
     fn discovered(&self, created: Date) -> DiscoveredCommit {
@@ -398,14 +382,9 @@ impl CommitInfo {
 }
 
 impl Tag {
-    fn candidate(&self, commit: &CommitInfo) -> Candidate {
-        Candidate {
-            tag: Some(self.name.clone()),
-            date: self.created,
-            tagger: self.tagger.clone(),
-            annotation: self.annotation.clone(),
-            ..commit.candidate()
-        }
+    fn candidate<'c>(&'c self, commit: &'c CommitInfo) -> Candidate<'c> {
+        let tag = TagCandidate { name: &self.name, tagger: &self.tagger, annotation: &self.annotation };
+        Candidate { tag: Some(tag), date: self.created, ..commit.candidate() }
     }
 }
 
@@ -461,7 +440,7 @@ mod tests {
         }
 
         fn find(&self, subscription: &GitSubscription) -> Result<GitFinding, DiscoveryError> {
-            let query = GitQuery::new(subscription, &|_, _| Err("no expressions here".to_owned()))?;
+            let query = GitQuery::new(subscription, Timestamp::UNIX_EPOCH)?;
             History::new(&self.repository, &self.tips).discover(&query)
         }
     }
@@ -494,7 +473,7 @@ mod tests {
         world.set("HEAD", tip.unwrap());
         let since = |seconds| GitSubscription { since: Some(Timestamp::from_second(seconds).unwrap()), ..GitSubscription::default() };
         assert_eq!(dates(&world.find(&since(5000)).unwrap()), [6000, 5000]);
-        let query = GitQuery::new(&since(5000), &|_, _| Err(String::new())).unwrap();
+        let query = GitQuery::new(&since(5000), Timestamp::UNIX_EPOCH).unwrap();
         let history = History::new(&world.repository, &world.tips);
         history.discover(&query).unwrap();
         assert_eq!(history.commits.borrow().len(), 3 + OLDER_IN_A_ROW);
@@ -516,7 +495,7 @@ mod tests {
                 strict_semvers: true,
                 ..GitSubscription::default()
             };
-            history.discover(&GitQuery::new(&subscription, &|_, _| Err(String::new())).unwrap()).unwrap();
+            history.discover(&GitQuery::new(&subscription, Timestamp::UNIX_EPOCH).unwrap()).unwrap();
         }
         assert_eq!((history.commits.borrow().len(), history.changes.borrow().len()), (2, 2));
     }

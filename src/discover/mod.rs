@@ -2,11 +2,10 @@
 //!
 //! [`git`] selects commits from a store that has been fetched; it goes to no network itself.
 
+mod filter;
 pub mod git;
 mod message;
 pub mod paths;
-
-use jiff::Timestamp;
 
 /// Why a subscription finds nothing. Warehouses show it; the other warehouses go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,48 +71,3 @@ pub enum DiscoveryError {
         problem: String,
     },
 }
-
-/// A moment with the zone it was written in, as commits and tags record it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Date {
-    /// The moment.
-    pub timestamp: Timestamp,
-    /// Seconds east of UTC.
-    pub offset: i32,
-}
-
-/// What an `expressionFilter` sees of a commit or tag. Texts are whole, not cut as in freight.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Candidate {
-    /// Full commit id.
-    pub id: String,
-    /// The tag; None on branches.
-    pub tag: Option<String>,
-    /// The commit's date on branches, the creator date of tags.
-    pub date: Date,
-    /// `Name <email>`.
-    pub author: String,
-    /// `Name <email>`.
-    pub committer: String,
-    /// The commit message's first paragraph in one line.
-    pub subject: String,
-    /// `Name <email>` of an annotated tag's tagger; otherwise empty.
-    pub tagger: String,
-    /// First paragraph of an annotated tag's message in one line; otherwise empty.
-    pub annotation: String,
-}
-
-/// Which variables a filter expression sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FilterSite {
-    /// `id`, `commitDate`, `author`, `committer`, `subject`.
-    Commit,
-    /// `tag`, `id`, `creatorDate`, `author`, `committer`, `subject`, `tagger`, `annotation`.
-    Tag,
-}
-
-/// A compiled filter expression; the error says why it fails on a candidate.
-pub type Filter = Box<dyn Fn(&Candidate) -> Result<bool, String> + Send + Sync>;
-
-/// Compiles filter expressions; the `expr` room provides it.
-pub type CompileFilter<'a> = dyn Fn(FilterSite, &str) -> Result<Filter, String> + 'a;
