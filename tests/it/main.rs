@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod config;
 mod house;
 mod git;
 mod steps;
