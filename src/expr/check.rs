@@ -175,7 +175,7 @@ impl Checker<'_> {
                     if !left.is_comparable(&element) {
                         return Err(Fault::new(node.at, format!("cannot use {left} as type {element} in array")));
                     }
-                } else if !fits_record && !right.is_unknown() && !(left.is_unknown() && right.is_text()) {
+                } else if !(fits_record || right.is_unknown() || (left.is_unknown() && right.is_text())) {
                     return Err(mismatched(node, "in", &left, &right));
                 }
                 Some(N::Bool)

@@ -19,7 +19,7 @@ pub struct Vars(Arc<BTreeMap<Arc<str>, Value>>, OnceValue);
 
 /// The map as a value, made once.
 #[derive(Clone, Debug, Default)]
-struct OnceValue(Arc<OnceLock<Value>>);
+pub(super) struct OnceValue(Arc<OnceLock<Value>>);
 
 impl Vars {
     /// Sets a variable; the last one of a name wins.
@@ -105,10 +105,10 @@ pub struct Context {
     pub(super) outputs: Value,
     /// `task` where `ctx` does not say which step is evaluated.
     pub(super) task: Value,
-    task_made: OnceValue,
+    pub(super) task_made: OnceValue,
     /// `stepMetas`, in the order of the steps.
-    step_metas: Arc<[StepMetadata]>,
-    step_metas_made: OnceValue,
+    pub(super) step_metas: Arc<[StepMetadata]>,
+    pub(super) step_metas_made: OnceValue,
     /// `target`.
     pub target: Value,
     /// The promotion's freight collection: one freight of each origin.

@@ -12,8 +12,8 @@ pub(super) fn fold(mut node: Node) -> Result<Node, Fault> {
     rewrite(node)
 }
 
-fn boxed(node: Box<Node>) -> Result<Box<Node>, Fault> {
-    fold(*node).map(Box::new)
+fn boxed(node: Node) -> Result<Box<Node>, Fault> {
+    fold(node).map(Box::new)
 }
 
 fn list(nodes: Vec<Node>) -> Result<Vec<Node>, Fault> {
@@ -22,22 +22,22 @@ fn list(nodes: Vec<Node>) -> Result<Vec<Node>, Fault> {
 
 fn children(kind: Kind) -> Result<Kind, Fault> {
     Ok(match kind {
-        Kind::Unary(operator, node) => Kind::Unary(operator, boxed(node)?),
-        Kind::Binary(operator, left, right) => Kind::Binary(operator, boxed(left)?, boxed(right)?),
-        Kind::Chain(node) => Kind::Chain(boxed(node)?),
+        Kind::Unary(operator, node) => Kind::Unary(operator, boxed(*node)?),
+        Kind::Binary(operator, left, right) => Kind::Binary(operator, boxed(*left)?, boxed(*right)?),
+        Kind::Chain(node) => Kind::Chain(boxed(*node)?),
         Kind::Member { base, property, optional, method } => {
-            Kind::Member { base: boxed(base)?, property: boxed(property)?, optional, method }
+            Kind::Member { base: boxed(*base)?, property: boxed(*property)?, optional, method }
         }
         Kind::Slice { base, from, to } => {
-            Kind::Slice { base: boxed(base)?, from: from.map(boxed).transpose()?, to: to.map(boxed).transpose()? }
+            Kind::Slice { base: boxed(*base)?, from: from.map(|node| boxed(*node)).transpose()?, to: to.map(|node| boxed(*node)).transpose()? }
         }
-        Kind::Call { callee, arguments } => Kind::Call { callee: boxed(callee)?, arguments: list(arguments)? },
+        Kind::Call { callee, arguments } => Kind::Call { callee: boxed(*callee)?, arguments: list(arguments)? },
         Kind::Builtin { builtin, arguments } => Kind::Builtin { builtin, arguments: list(arguments)? },
-        Kind::Predicate(node) => Kind::Predicate(boxed(node)?),
-        Kind::Let { name, value, body } => Kind::Let { name, value: boxed(value)?, body: boxed(body)? },
+        Kind::Predicate(node) => Kind::Predicate(boxed(*node)?),
+        Kind::Let { name, value, body } => Kind::Let { name, value: boxed(*value)?, body: boxed(*body)? },
         Kind::Sequence(nodes) => Kind::Sequence(list(nodes)?),
         Kind::Conditional { condition, then, otherwise } => {
-            Kind::Conditional { condition: boxed(condition)?, then: boxed(then)?, otherwise: boxed(otherwise)? }
+            Kind::Conditional { condition: boxed(*condition)?, then: boxed(*then)?, otherwise: boxed(*otherwise)? }
         }
         Kind::Array(nodes) => Kind::Array(list(nodes)?),
         Kind::Map(pairs) => {

@@ -150,8 +150,8 @@ impl Time {
             Element::ZeroMinute => write!(out, "{:02}", time.minute()),
             Element::Second => write!(out, "{}", time.second()),
             Element::ZeroSecond => write!(out, "{:02}", time.second()),
-            Element::LongYear => write!(out, "{:04}", time.year()),
-            Element::Year => write!(out, "{:02}", time.year().rem_euclid(100)),
+            Element::LongYear => write!(out, "{}{:04}", if time.year() < 0 { "-" } else { "" }, time.year().unsigned_abs()),
+            Element::Year => write!(out, "{:02}", time.year().unsigned_abs() % 100),
             Element::Pm(upper) => {
                 let text = if time.hour() >= 12 { "PM" } else { "AM" };
                 write!(out, "{}", if *upper { text.to_owned() } else { text.to_lowercase() })
@@ -365,12 +365,12 @@ impl Parts {
         match element {
             Element::LongMonth | Element::Month => {
                 let long = matches!(element, Element::LongMonth);
-                let (index, length) = name_at(text, |month| month_name(month), 1..=12, long)?;
+                let (index, length) = name_at(text, month_name, 1..=12, long)?;
                 self.month = i64::from(index);
                 rest = &text[length..];
             }
             Element::LongWeekday | Element::Weekday => {
-                let (_, length) = name_at(text, |day| weekday_name(day), 0..=6, matches!(element, Element::LongWeekday))?;
+                let (_, length) = name_at(text, weekday_name, 0..=6, matches!(element, Element::LongWeekday))?;
                 rest = &text[length..];
             }
             Element::NumMonth => self.month = digits(&mut rest, 1, 2)?,

@@ -141,7 +141,7 @@ pub(super) fn subtract(left: &Value, right: &Value) -> Result<Value, String> {
     match (left, right) {
         (Value::Int(left), Value::Int(right)) => Ok(Value::Int(left.wrapping_sub(*right))),
         (Value::Time(left), Value::Time(right)) => Ok(Value::Duration(left.since(right))),
-        (Value::Time(time), Value::Duration(nanos)) => time.add_nanos(nanos.saturating_neg()).map(Value::Time),
+        (Value::Time(time), Value::Duration(nanos)) => time.add_nanos(nanos.wrapping_neg()).map(Value::Time),
         (Value::Duration(left), Value::Duration(right)) => Ok(Value::Duration(left.wrapping_sub(*right))),
         _ => floats("-", left, right, |left, right| left - right),
     }

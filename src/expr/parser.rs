@@ -224,27 +224,22 @@ impl Parser {
 
     /// `a < b < c` means `a < b && b < c`.
     fn comparison(&mut self, first: Node, operator: Binary, at: u32, level: u16) -> Result<Node, Fault> {
-        let (mut left, mut operator, mut at) = (first, operator, at);
-        let mut root: Option<Node> = None;
+        let right = self.expression(level + 1)?;
+        let mut root = self.node(at, Kind::Binary(operator, Box::new(first), Box::new(right.clone())))?;
+        let mut left = right;
         loop {
-            let right = self.expression(level + 1)?;
-            let link = self.node(at, Kind::Binary(operator, Box::new(left), Box::new(right.clone())))?;
-            root = Some(match root {
-                None => link,
-                Some(root) => self.node(at, Kind::Binary(Binary::And, Box::new(root), Box::new(link)))?,
-            });
             let next = match self.current() {
                 TokenKind::Operator(text) => precedence(text).and_then(|(_, binary)| binary).filter(|binary| binary.is_comparison()),
                 _ => None,
             };
-            let (Some(next), Some(chain)) = (next, root.take()) else { break };
-            root = Some(chain);
-            at = self.at();
-            operator = next;
-            left = right;
+            let Some(operator) = next else { return Ok(root) };
+            let at = self.at();
             self.advance()?;
+            let right = self.expression(level + 1)?;
+            let link = self.node(at, Kind::Binary(operator, Box::new(left), Box::new(right.clone())))?;
+            root = self.node(at, Kind::Binary(Binary::And, Box::new(root), Box::new(link)))?;
+            left = right;
         }
-        root.ok_or_else(|| self.unexpected())
     }
 
     fn variable(&mut self) -> Result<Node, Fault> {

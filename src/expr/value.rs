@@ -114,7 +114,9 @@ pub(super) type Revealed = Arc<Mutex<std::collections::BTreeSet<String>>>;
 
 /// Reads a key on demand.
 #[derive(Clone)]
-pub(super) struct LazyTexts(pub(super) Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub(super) struct LazyTexts(pub(super) Arc<ReadText>);
+
+type ReadText = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl fmt::Debug for LazyTexts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -63,7 +63,8 @@ fn block(out: &mut String, value: &Value, indent: usize, place: Place) -> Result
             if place == Place::Entry {
                 out.push(' ');
             }
-            write_scalar(out, scalar, inner(indent, if place == Place::Root { Place::Entry } else { place }))?;
+            let content = inner(indent, if place == Place::Root { Place::Entry } else { place });
+            write_scalar(out, scalar, content, content - indent)?;
         }
     }
     Ok(())
@@ -92,7 +93,8 @@ fn entries<'a>(out: &mut String, entries: impl Iterator<Item = (&'a str, &'a Val
     Ok(())
 }
 
-fn write_scalar(out: &mut String, value: &Value, indent: usize) -> Result<(), String> {
+/// Writes a scalar; text of several lines goes to column `indent`, which is `deeper` than what holds it.
+fn write_scalar(out: &mut String, value: &Value, indent: usize, deeper: usize) -> Result<(), String> {
     let text = match value {
         Value::Nil => "null".into(),
         Value::Bool(bool) => bool.to_string(),
@@ -104,7 +106,7 @@ fn write_scalar(out: &mut String, value: &Value, indent: usize) -> Result<(), St
         Value::List(_) => "[]".into(),
         Value::Time(time) => time.rfc3339(),
         Value::Bytes(bytes) => {
-            out.push_str("\n");
+            out.push('\n');
             for byte in bytes.iter() {
                 out.push_str(&format!("{}- {byte}\n", " ".repeat(indent)));
             }
@@ -112,7 +114,7 @@ fn write_scalar(out: &mut String, value: &Value, indent: usize) -> Result<(), St
         }
         Value::Str(_) | Value::Quoted(_) => {
             let text = value.as_text().map(AsRef::as_ref).unwrap_or_default();
-            if let Some(literal) = literal_block(text, indent) {
+            if let Some(literal) = literal_block(text, indent, deeper) {
                 out.push_str(&literal);
                 return Ok(());
             }
@@ -129,7 +131,7 @@ fn write_scalar(out: &mut String, value: &Value, indent: usize) -> Result<(), St
 }
 
 /// Text of several lines as a block: `|`, with `-` where no newline ends it and `+` where several do.
-fn literal_block(text: &str, indent: usize) -> Option<String> {
+fn literal_block(text: &str, indent: usize, deeper: usize) -> Option<String> {
     let printable = |character: char| character == '\n' || character == '\t' || !character.is_control();
     if !text.contains('\n')
         || !text.chars().all(printable)
@@ -146,7 +148,7 @@ fn literal_block(text: &str, indent: usize) -> Option<String> {
         _ => "",
     };
     // a first line that starts with a blank or is empty needs the indentation spelled out
-    let hint = if text.starts_with([' ', '\n', '\t']) { "4" } else { "" };
+    let hint = if text.starts_with([' ', '\n', '\t']) { deeper.to_string() } else { String::new() };
     let mut out = format!("|{hint}{chomp}\n");
     for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
         if !line.is_empty() {

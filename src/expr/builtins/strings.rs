@@ -49,7 +49,7 @@ pub(super) static TABLE: &[Builtin] = &[
     plain("hasPrefix", &[&[T, T]], Type::Bool, |a, _| Ok(text("hasPrefix", a, 0)?.starts_with(text("hasPrefix", a, 1)?).into())),
     plain("hasSuffix", &[&[T, T]], Type::Bool, |a, _| Ok(text("hasSuffix", a, 0)?.ends_with(text("hasSuffix", a, 1)?).into())),
     plain("toJSON", &[&[Type::Any]], T, |a, m| {
-        let json = format::json_text(&a[0], Style { indented: true, html: false })?;
+        let json = format::json_text(&a[0], Style { indented: true, html: true })?;
         m.budget.text(json.len())?;
         Ok(json.into())
     }),

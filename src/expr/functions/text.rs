@@ -43,7 +43,7 @@ pub(super) fn as_yaml(arguments: &[Value], _: &Scope<'_>, budget: &Budget) -> Re
 
 /// `asJSON(v)`: indented, with a newline at its end.
 pub(super) fn as_json(arguments: &[Value], _: &Scope<'_>, budget: &Budget) -> Result<Value, String> {
-    let json = json_text(&arguments[0], Style { indented: true, html: false })? + "\n";
+    let json = json_text(&arguments[0], Style { indented: true, html: true })? + "\n";
     quoted(format!("\"{json}\""), json, budget)
 }
 
