@@ -276,6 +276,25 @@ fn runaway_expressions_end() {
     assert_eq!(run(&vec!["1"; 150].join("+")).unwrap(), json!(150));
 }
 
+#[test]
+fn the_deepest_expression_fits_a_small_stack() {
+    // worker threads have 2 MiB
+    let work = || {
+        let lists = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let deepest = (1..2_000).rev().find(|depth| run(&lists(*depth)).is_ok()).unwrap();
+        assert!((50..200).contains(&deepest), "{deepest}");
+        let maps = |depth: usize| format!("{}1{}", "map([1], ".repeat(depth), ")".repeat(depth));
+        assert!((1..200).rev().any(|depth| run(&maps(depth)).is_ok()));
+        let parentheses = |depth: usize| format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
+        assert!((1..200).rev().any(|depth| run(&parentheses(depth)).is_ok()));
+        let ternaries = |depth: usize| format!("{}2", "true ? 1 : ".repeat(depth));
+        assert!((1..200).rev().any(|depth| run(&ternaries(depth)).is_ok()));
+        let sums = |length: usize| vec!["1"; length].join(" + ");
+        assert!((1..400).rev().any(|length| run(&sums(length)).is_ok()));
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
