@@ -238,7 +238,7 @@ pub(super) fn find(value: &Value, name: &str) -> Option<Value> {
         _ => return None,
     };
     let method = table.iter().find(|method| method.name == name)?;
-    Some(Value::Function(Function::Method(Arc::new(value.clone()), method)))
+    Some(Value::Function(Function::method(value.clone(), method)))
 }
 
 /// Calls a bound method.
