@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod house;
+mod ledger;
 mod support;

@@ -1,0 +1,4 @@
+//! The ledger on a real branch of a real repository.
+
+mod branch;
+mod trust;
