@@ -131,8 +131,8 @@ mod tests {
             ..Image::default()
         };
         let commit = GitCommit { repo_url: "https://github.com/example/repo".into(), id: "b".repeat(40), ..GitCommit::default() };
-        assert_eq!(name(Contents { images: &[image.clone()], ..Contents::default() }), "49bd13ebbfdce0a8cd524c694b792e1e2981791c");
-        assert_eq!(name(Contents { commits: &[commit.clone()], ..Contents::default() }), "3024e9d2415b6840442bf103fa66f67a46dcc02a");
+        assert_eq!(name(Contents { images: std::slice::from_ref(&image), ..Contents::default() }), "49bd13ebbfdce0a8cd524c694b792e1e2981791c");
+        assert_eq!(name(Contents { commits: std::slice::from_ref(&commit), ..Contents::default() }), "3024e9d2415b6840442bf103fa66f67a46dcc02a");
         assert_eq!(name(Contents { commits: &[commit], images: &[image], ..Contents::default() }), "23537eb7de9a638a868d35e1a0dad7fddc20903b");
     }
 

@@ -94,10 +94,8 @@ fn lenient(text: &str) -> Option<semver::Version> {
     let (rest, build) = text.split_once('+').map_or((text, None), |(rest, build)| (rest, Some(build)));
     let (numbers, pre) = rest.split_once('-').map_or((rest, None), |(numbers, pre)| (numbers, Some(pre)));
     let mut parts = [0; 3];
-    let mut count = 0;
-    for part in numbers.split('.') {
-        *parts.get_mut(count)? = digits(part)?;
-        count += 1;
+    for (index, part) in numbers.split('.').enumerate() {
+        *parts.get_mut(index)? = digits(part)?;
     }
     let [major, minor, patch] = parts;
     Some(semver::Version { major, minor, patch, pre: identifiers(pre, Prerelease::new)?, build: identifiers(build, BuildMetadata::new)? })

@@ -123,7 +123,12 @@ impl Git {
                 let found = text.strip_prefix("git version ").unwrap_or(&text);
                 return Err(Failure::new(
                     FailureKind::Tool,
-                    format!("git {}.{} or newer is needed, `{}` is `{found}`", MINIMUM_VERSION.0, MINIMUM_VERSION.1, self.settings().program.display()),
+                    format!(
+                        "git {}.{} or newer is needed, `{}` is `{found}`",
+                        MINIMUM_VERSION.0,
+                        MINIMUM_VERSION.1,
+                        self.settings().program.display()
+                    ),
                 )
                 .hint("install a newer git, or name its path under `tools.git` in `consign.yaml`"));
             }
@@ -295,8 +300,11 @@ impl Invocation {
         let work = async { tokio::join!(feed, read_out, read_err, child.wait()) };
         let Ok(((), stdout, stderr, status)) = tokio::time::timeout(settings.timeout, work).await else {
             drop(group);
-            return Err(Failure::new(FailureKind::Remote, format!("`git {}` did not finish within {} s and was stopped", self.verb, settings.timeout.as_secs()))
-                .hint("the remote may be overloaded or unreachable; the next run tries again"));
+            return Err(Failure::new(
+                FailureKind::Remote,
+                format!("`git {}` did not finish within {} s and was stopped", self.verb, settings.timeout.as_secs()),
+            )
+            .hint("the remote may be overloaded or unreachable; the next run tries again"));
         };
         group.ended();
         let status = status.map_err(|error| cannot_start(&settings.program, error))?;
@@ -539,25 +547,27 @@ fn last_words(stderr: &str) -> String {
     words.join("; ")
 }
 
-/// Retries an operation that may be repeated while the remote cannot be reached.
-///
-/// The future's type is named, unlike an async closure's, so that callers stay `Send`.
-pub(super) async fn with_retries<T, F, R>(attempts: u32, operation: F) -> Result<T, Failure>
-where
-    F: Fn() -> R,
-    R: Future<Output = Result<T, Failure>>,
-{
-    let mut tried = 0;
-    loop {
-        tried += 1;
-        match operation().await {
-            Err(failure) if failure.kind == FailureKind::Remote && tried < attempts => {
-                let pause = Duration::from_millis(200) * 4u32.pow(tried - 1);
-                tracing::debug!(target: "consign::git", tried, "retrying: {failure}");
-                tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-            }
-            other => return other,
+/// Counts the attempts at an operation that may be repeated while the remote cannot be reached.
+pub(super) struct Attempts {
+    tried: u32,
+    limit: u32,
+}
+
+impl Attempts {
+    pub fn of(limit: u32) -> Self {
+        Self { tried: 0, limit }
+    }
+
+    /// After a failure: whether to try again; waits before it says so, longer each time.
+    pub async fn again(&mut self, failure: &Failure) -> bool {
+        self.tried += 1;
+        if failure.kind != FailureKind::Remote || self.tried >= self.limit {
+            return false;
         }
+        tracing::debug!(target: "consign::git", tried = self.tried, "trying again: {failure}");
+        let pause = Duration::from_millis(200) * 4u32.saturating_pow(self.tried - 1);
+        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+        true
     }
 }
 
@@ -581,8 +591,15 @@ mod tests {
         ] {
             assert_eq!(classify(stderr), kind, "{stderr}");
         }
-        let message = failure("fetch `https://h/x`", "remote: You are not welcome\nfatal: unable to access 'https://h/x/': The requested URL returned error: 403\n").message;
-        assert_eq!(message, "cannot fetch `https://h/x`: You are not welcome; unable to access 'https://h/x/': The requested URL returned error: 403");
+        let message = failure(
+            "fetch `https://h/x`",
+            "remote: You are not welcome\nfatal: unable to access 'https://h/x/': The requested URL returned error: 403\n",
+        )
+        .message;
+        assert_eq!(
+            message,
+            "cannot fetch `https://h/x`: You are not welcome; unable to access 'https://h/x/': The requested URL returned error: 403"
+        );
     }
 
     #[test]
@@ -634,7 +651,8 @@ mod tests {
         assert!(failure.message.contains("2.20.1"), "{}", failure.message);
 
         let alive = folder.path().join("alive");
-        settings.program = script("slow", &format!("[ \"$1\" = version ] && echo git version 2.50.0 && exit\n(sleep 2; touch {}) &\nsleep 60", alive.display()));
+        settings.program =
+            script("slow", &format!("[ \"$1\" = version ] && echo git version 2.50.0 && exit\n(sleep 2; touch {}) &\nsleep 60", alive.display()));
         settings.timeout = Duration::from_millis(300);
         let failure = Git::new(settings).invoke("fetch").run().await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Remote);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{failure, with_retries};
+use super::command::{Attempts, failure};
 use super::oid::Oid;
 use super::store::{Store, local_name};
 use super::url::check_ref_name;
@@ -185,15 +185,7 @@ impl Store {
             return Ok(());
         }
         let doing = format!("fetch commit `{commit}` from `{}`", self.url());
-        with_retries(self.git.settings().attempts, || async {
-            self.invoke_remote("fetch")
-                .args(["fetch", "--filter=blob:none", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--stdin", "origin"])
-                .stdin(format!("{commit}\n"))
-                .succeed(&doing)
-                .await
-                .map(drop)
-        })
-        .await?;
+        self.fetch_objects("fetch", &format!("{commit}\n"), &doing).await?;
         self.reload()
     }
 
@@ -210,17 +202,7 @@ impl Store {
         }
         let doing = format!("fetch {} file contents from `{}`", missing.len(), self.url());
         let list: String = missing.iter().map(|oid| format!("{oid}\n")).collect();
-        let fetched = with_retries(self.git.settings().attempts, || async {
-            // What git itself runs for a missing object, but for all of them at once.
-            self.invoke_remote("prefetch")
-                .config("fetch.negotiationAlgorithm", "noop")
-                .args(["fetch", "--filter=blob:none", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--stdin", "origin"])
-                .stdin(list.clone())
-                .succeed(&doing)
-                .await
-                .map(drop)
-        })
-        .await;
+        let fetched = self.fetch_objects("prefetch", &list, &doing).await;
         if let Err(error) = fetched {
             if !error.message.contains("unadvertised object") {
                 return Err(error);
@@ -253,10 +235,13 @@ impl Store {
         }
         let _turn = self.network.lock().await;
         let doing = format!("ask `{}` for its default branch", self.url());
-        let output = with_retries(self.git.settings().attempts, || async {
-            self.invoke_remote("ls-remote").args(["ls-remote", "--symref", "origin", "HEAD"]).succeed(&doing).await
-        })
-        .await?;
+        let mut attempts = Attempts::of(self.git.settings().attempts);
+        let output = loop {
+            match self.invoke_remote("ls-remote").args(["ls-remote", "--symref", "origin", "HEAD"]).succeed(&doing).await {
+                Err(failure) if attempts.again(&failure).await => {}
+                other => break other?,
+            }
+        };
         let text = String::from_utf8_lossy(&output.stdout);
         let name = text.lines().find_map(|line| line.strip_prefix("ref: ")?.strip_suffix("\tHEAD")).map(str::to_owned);
         self.memory().state.default_branch.clone_from(&name);
@@ -270,18 +255,42 @@ impl Store {
         self.reload()
     }
 
+    /// Fetches objects by their ids, one per line of `list`.
+    async fn fetch_objects(&self, verb: &'static str, list: &str, doing: &str) -> Result<(), Failure> {
+        let mut attempts = Attempts::of(self.git.settings().attempts);
+        loop {
+            let mut git = self.invoke_remote(verb);
+            if verb == "prefetch" {
+                // What git itself runs for a missing object, but for all of them at once: nothing we have needs to be told.
+                git = git.config("fetch.negotiationAlgorithm", "noop");
+            }
+            let fetched = git
+                .args(["fetch", "--filter=blob:none", "--no-tags", "--no-write-fetch-head"])
+                .args(["--no-recurse-submodules", "--no-auto-maintenance", "--stdin", "origin"])
+                .stdin(list)
+                .succeed(doing)
+                .await;
+            match fetched {
+                Err(failure) if attempts.again(&failure).await => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+
     async fn fetch_refs(&self, wanted: &BTreeSet<RefPattern>, options: &[String]) -> Result<(), Failure> {
         let tips = self.tips();
         let mut optional = false;
+        let mut attempts = Attempts::of(self.git.settings().attempts);
         loop {
             let specs: String = wanted
                 .iter()
                 .filter(|pattern| !wanted.iter().any(|other| other != *pattern && other.covers(pattern)))
                 .map(|pattern| format!("{}\n", pattern.refspec(!optional && tips.contains_key(pattern.as_str()))))
                 .collect();
-            match with_retries(self.git.settings().attempts, || self.fetch_once(&specs, options)).await {
+            match self.fetch_once(&specs, options).await {
                 // A ref that was here is gone.
                 Err(failure) if !optional && failure.message.contains("couldn't find remote ref") => optional = true,
+                Err(failure) if attempts.again(&failure).await => {}
                 other => return other,
             }
         }

@@ -137,7 +137,8 @@ impl Store {
                 break;
             }
             if dropped.is_empty() {
-                return Err(Failure::new(FailureKind::Remote, format!("the push to `{}` failed without a reason", self.url())).hint("the next run tries again"));
+                return Err(Failure::new(FailureKind::Remote, format!("the push to `{}` failed without a reason", self.url()))
+                    .hint("the next run tries again"));
             }
             if !kept.is_empty() {
                 queue.push_front(kept);

@@ -14,6 +14,7 @@
 
 mod command;
 mod commit;
+mod crew;
 mod diff;
 mod edit;
 mod fetch;
@@ -22,6 +23,7 @@ mod merge;
 mod objects;
 mod oid;
 mod push;
+mod queue;
 mod settings;
 mod store;
 mod stores;
@@ -30,6 +32,7 @@ mod verify;
 
 pub use command::{Git, Stats};
 pub use commit::{CommitSpec, Signature, Signer, TagSpec};
+pub use crew::{Crew, Flush, Member, PlainFlush};
 pub use diff::{Change, ChangeKind};
 pub use edit::TreeEdit;
 pub use fetch::{Fetched, RefPattern};

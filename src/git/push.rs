@@ -79,7 +79,8 @@ impl Store {
     ///
     /// # Errors
     /// Refused, Remote or Tool, when the remote cannot be asked or does not let us in; Config, for a ref name git would misread;
-    /// Internal, for a move that is no fast-forward and not forced. A ref that is refused or stale is no error but an outcome.
+    /// Internal, for a move that is no fast-forward and not forced. A ref that is refused or stale is no error but an outcome; after a
+    /// stale one the tips of these refs have been read again.
     pub async fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, Failure> {
         let _turn = self.network.lock().await;
         self.check(updates)?;
@@ -88,7 +89,13 @@ impl Store {
             tried += 1;
             let output = self.push_once(updates).await?;
             if let Some(outcome) = read_outcome(updates, &output) {
-                break outcome;
+                let stale = outcome.refs.values().any(|outcome| matches!(outcome, RefOutcome::Stale(_)));
+                if !stale {
+                    break outcome;
+                }
+                // The one who moved them may have been us: when a connection is cut, git's HTTP library sends a request again by itself, and
+                // the second copy finds the work of the first.
+                break self.settle(updates).await?.filter(PushOutcome::landed).unwrap_or(outcome);
             }
             // No word about some ref: the push may have landed all the same.
             let error = failure(&format!("push to `{}`", self.url()), &output.stderr);
@@ -118,7 +125,10 @@ impl Store {
             if let (Expected::At(old), Some(new), false) = (update.expected, update.new, update.force) {
                 // A lease replaces git's own check, so the fast-forward is ours to check.
                 if self.has(old) && !self.is_ancestor(old, self.peel(new)?)? {
-                    return Err(Failure::new(FailureKind::Internal, format!("`{new}` does not descend from `{old}`, where `{}` stands", update.name)));
+                    return Err(Failure::new(
+                        FailureKind::Internal,
+                        format!("`{new}` does not descend from `{old}`, where `{}` stands", update.name),
+                    ));
                 }
             }
         }
@@ -192,14 +202,17 @@ impl Store {
     /// Reads refs again after a push without an answer. None: nothing has moved, so it may be tried again.
     async fn settle(&self, updates: &[RefUpdate]) -> Result<Option<PushOutcome>, Failure> {
         let patterns = updates.iter().map(|update| RefPattern::new(&*update.name)).collect::<Result<_, _>>()?;
+        let before = self.tips();
         self.fetch_names(&patterns).await?;
         let mut refs = BTreeMap::new();
         let (mut landed, mut untouched) = (0, 0);
+        let reaches =
+            |from: Oid, to: Oid| self.peel(to).is_ok_and(|to| self.peel(from).is_ok_and(|from| self.is_ancestor(to, from).unwrap_or(false)));
         for update in updates {
             let tip = self.tip(&update.name);
             let there = match (update.new, tip) {
                 (new, tip) if new == tip => true,
-                (Some(new), Some(tip)) => self.peel(new).is_ok_and(|new| self.peel(tip).is_ok_and(|tip| self.is_ancestor(new, tip).unwrap_or(false))),
+                (Some(new), Some(tip)) => reaches(tip, new),
                 _ => false,
             };
             let as_expected = match update.expected {
@@ -207,8 +220,19 @@ impl Store {
                 Expected::Absent => tip.is_none(),
                 Expected::Anything => true,
             };
+            // A ref that stood there before says nothing about this push.
+            let old = match update.expected {
+                Expected::At(oid) => Some(oid),
+                Expected::Absent => None,
+                Expected::Anything => before.get(&update.name).copied(),
+            };
+            let telling = match (old, update.new) {
+                (Some(old), Some(new)) => old != new && !reaches(old, new),
+                (old, new) => old != new,
+            };
             let outcome = if there {
-                landed += 1;
+                landed += usize::from(telling);
+                untouched += usize::from(!telling);
                 RefOutcome::Updated
             } else if as_expected {
                 untouched += 1;
@@ -230,8 +254,13 @@ impl Store {
 
 /// What git said about each ref; None: some ref is not accounted for.
 fn read_outcome(updates: &[RefUpdate], output: &Output) -> Option<PushOutcome> {
-    let said: Vec<String> =
-        output.stderr.lines().filter_map(|line| line.strip_prefix("remote:")).map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    let said: Vec<String> = output
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote:"))
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect();
     let said_all = said.join("\n");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let mut refs: BTreeMap<String, RefOutcome> = BTreeMap::new();
@@ -302,7 +331,8 @@ fn read_rejection(summary: &str, said: &str) -> Option<RefOutcome> {
         return Some(RefOutcome::Bystander);
     }
     let lost = ["stale info", "fetch first", "non-fast-forward", "needs force", "remote ref updated since checkout", "already exists"];
-    let lost_at_server = ["failed to update ref", "cannot lock", "failed to lock", "unable to lock", "incorrect old value", "reference already exists"];
+    let lost_at_server =
+        ["failed to update ref", "cannot lock", "failed to lock", "unable to lock", "incorrect old value", "reference already exists"];
     if lost.contains(&reason) || (lost_at_server.iter().any(|words| reason.contains(words)) && !cannot_ever(said)) {
         return Some(RefOutcome::Stale(reason.to_owned()));
     }
@@ -355,7 +385,8 @@ mod tests {
 
     #[test]
     fn a_refused_ref_carries_the_servers_words() {
-        let stdout = "To http://h/x\n!\t1:refs/heads/a\t[remote rejected] (hook declined)\n!\t2:refs/heads/b\t[remote rejected] (atomic push failure)\n";
+        let stdout =
+            "To http://h/x\n!\t1:refs/heads/a\t[remote rejected] (hook declined)\n!\t2:refs/heads/b\t[remote rejected] (atomic push failure)\n";
         let outcome = read(1, stdout, "remote: branch a is frozen        \nerror: failed to push some refs\n").unwrap();
         assert_eq!(outcome.refs["refs/heads/a"], RefOutcome::Refused("hook declined: branch a is frozen".into()));
         assert_eq!(outcome.refs["refs/heads/b"], RefOutcome::Bystander);
@@ -363,7 +394,8 @@ mod tests {
 
     #[test]
     fn a_hook_that_refuses_all_may_name_the_culprit() {
-        let stdout = "!\t1:refs/heads/a\t[remote rejected] (pre-receive hook declined)\n!\t2:refs/heads/b\t[remote rejected] (pre-receive hook declined)\n";
+        let stdout =
+            "!\t1:refs/heads/a\t[remote rejected] (pre-receive hook declined)\n!\t2:refs/heads/b\t[remote rejected] (pre-receive hook declined)\n";
         let outcome = read(1, stdout, "remote: error: GH006: Protected branch update failed for refs/heads/b.\n").unwrap();
         assert_eq!(outcome.refs["refs/heads/a"], RefOutcome::Bystander);
         assert!(matches!(&outcome.refs["refs/heads/b"], RefOutcome::Refused(words) if words.contains("GH006")));
@@ -373,7 +405,8 @@ mod tests {
 
     #[test]
     fn a_race_lost_inside_the_server_is_stale() {
-        let all = "!\t1:refs/heads/a\t[remote rejected] (atomic transaction failed)\n!\t2:refs/heads/b\t[remote rejected] (atomic transaction failed)\n";
+        let all =
+            "!\t1:refs/heads/a\t[remote rejected] (atomic transaction failed)\n!\t2:refs/heads/b\t[remote rejected] (atomic transaction failed)\n";
         let outcome = read(1, all, "remote: error: cannot lock ref 'refs/heads/b': is at 1 but expected 2\n").unwrap();
         assert_eq!(outcome.refs["refs/heads/a"], RefOutcome::Bystander);
         assert!(matches!(outcome.refs["refs/heads/b"], RefOutcome::Stale(_)));
@@ -388,7 +421,14 @@ mod tests {
     #[test]
     fn a_ref_without_a_word_leaves_the_outcome_unknown() {
         assert_eq!(read(128, "", "fatal: the remote end hung up unexpectedly\n"), None);
-        assert_eq!(read(1, "!\t1:refs/heads/a\t[remote failure] (remote failed to report status)\n!\t1:refs/heads/b\t[remote failure] (remote failed to report status)\n", ""), None);
+        assert_eq!(
+            read(
+                1,
+                "!\t1:refs/heads/a\t[remote failure] (remote failed to report status)\n!\t1:refs/heads/b\t[remote failure] (remote failed to report status)\n",
+                ""
+            ),
+            None
+        );
         assert!(read(0, "*\t1:refs/heads/a\t[new branch]\n=\t1:refs/heads/b\t[up to date]\nDone\n", "").unwrap().landed());
     }
 

@@ -19,7 +19,8 @@ impl Store {
         for key in keys {
             let mut words = key.split_whitespace();
             let (Some(kind), Some(body)) = (words.next(), words.next()) else {
-                return Err(Failure::new(FailureKind::Config, format!("`{key}` is not an SSH public key")).hint("write the key as in a `.pub` file: `ssh-ed25519 AAAA...`"));
+                return Err(Failure::new(FailureKind::Config, format!("`{key}` is not an SSH public key"))
+                    .hint("write the key as in a `.pub` file: `ssh-ed25519 AAAA...`"));
             };
             writeln!(signers, "* namespaces=\"git\" {kind} {body}").map_err(|error| cannot_write(error.to_string()))?;
         }

@@ -76,8 +76,10 @@ fn history(branch: &dyn Branch, tip: Oid) -> Result<Vec<(Oid, BranchCommit)>, Fa
     let mut history = Vec::new();
     let mut at = Some(tip);
     while let Some(id) = at {
-        let commit =
-            branch.commit(id)?.ok_or_else(|| Failure::new(FailureKind::Remote, format!("commit {id} of the ledger cannot be fetched")).hint("check that the ledger's repository is complete with `git fsck`"))?;
+        let commit = branch.commit(id)?.ok_or_else(|| {
+            Failure::new(FailureKind::Remote, format!("commit {id} of the ledger cannot be fetched"))
+                .hint("check that the ledger's repository is complete with `git fsck`")
+        })?;
         at = commit.parents.first().copied();
         history.push((id, commit));
     }
@@ -192,7 +194,11 @@ impl<'a> Walk<'a> {
             }),
         };
         if (kind == ChangeKind::Founding) != commit.parents.is_empty() {
-            let message = if kind == ChangeKind::Founding { "only the first commit can begin the ledger" } else { "the first commit does not begin the ledger" };
+            let message = if kind == ChangeKind::Founding {
+                "only the first commit can begin the ledger"
+            } else {
+                "the first commit does not begin the ledger"
+            };
             self.report(id, "", message);
         }
         let mut after = BTreeMap::new();
@@ -300,7 +306,11 @@ impl<'a> Walk<'a> {
                 }
                 (RecordPath::Promotion(project, stage, name), Some(Record::Promotion(promotion))) => {
                     if promotion.spec.stage != *stage || promotion.name() != *name {
-                        self.report(commit, &path.to_string(), format!("it is the record of promotion `{}` of stage `{}`", promotion.name(), promotion.spec.stage));
+                        self.report(
+                            commit,
+                            &path.to_string(),
+                            format!("it is the record of promotion `{}` of stage `{}`", promotion.name(), promotion.spec.stage),
+                        );
                     }
                     let phase = promotion.status.phase;
                     self.promotions.insert((project.clone(), stage.clone(), name.clone()), phase);
@@ -311,7 +321,11 @@ impl<'a> Walk<'a> {
                         running.remove(name);
                     }
                     for written in promotion.status.consign.written.iter().filter(|written| !written.commit.is_empty()) {
-                        self.recorded.entry(written.repo_url.clone()).or_default().entry(written.commit.clone()).or_insert_with(|| (commit, path.to_string()));
+                        self.recorded
+                            .entry(written.repo_url.clone())
+                            .or_default()
+                            .entry(written.commit.clone())
+                            .or_insert_with(|| (commit, path.to_string()));
                     }
                 }
                 (RecordPath::Promotion(project, stage, name), None) => {
@@ -354,7 +368,8 @@ impl<'a> Walk<'a> {
                 (RecordPath::Promotion(project, ..), Some(Record::Promotion(promotion))) => {
                     let freight = &promotion.spec.freight;
                     let ended = promotion.status.phase.is_terminal();
-                    (!freight.is_empty() && !ended && !self.freight.contains(&(project.clone(), freight.clone()))).then(|| format!("its freight `{freight}` does not exist"))
+                    (!freight.is_empty() && !ended && !self.freight.contains(&(project.clone(), freight.clone())))
+                        .then(|| format!("its freight `{freight}` does not exist"))
                 }
                 (RecordPath::Warehouse(project, _), Some(Record::Warehouse(record))) => {
                     let gone = record.status.freight.iter().find(|live| !self.freight.contains(&(project.clone(), live.name.clone())));

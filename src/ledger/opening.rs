@@ -105,8 +105,11 @@ impl Ledger {
             match state.get::<LedgerRecord>(&RecordPath::Ledger) {
                 Ok(Some(_)) => return Ok(()),
                 Ok(None) => {
-                    return Err(Failure::new(FailureKind::Refused, format!("the branch `{}` exists and is not a ledger: it has no `ledger.yaml`", self.branch.name()))
-                        .hint("set `ledger.branch` in `consign.yaml` to a branch of its own"));
+                    return Err(Failure::new(
+                        FailureKind::Refused,
+                        format!("the branch `{}` exists and is not a ledger: it has no `ledger.yaml`", self.branch.name()),
+                    )
+                    .hint("set `ledger.branch` in `consign.yaml` to a branch of its own"));
                 }
                 Err(Stop::Missing) if state.fetch_missing().await? => {}
                 Err(stop) => return Err(stop.into()),
@@ -281,8 +284,11 @@ impl Ledger {
     }
 
     fn lost_race(&self) -> Failure {
-        Failure::new(FailureKind::Conflict, format!("other runs kept writing to the ledger `{}`, and this one never got its turn", self.branch.name()))
-            .hint("nothing is lost: the next tick decides again")
+        Failure::new(
+            FailureKind::Conflict,
+            format!("other runs kept writing to the ledger `{}`, and this one never got its turn", self.branch.name()),
+        )
+        .hint("nothing is lost: the next tick decides again")
     }
 
     // Trust
@@ -332,15 +338,22 @@ impl Ledger {
         {
             return Err(Failure::new(
                 FailureKind::Refused,
-                format!("the branch `{}` is another ledger: it begins with commit `{root}`, and `ledger.root` pins `{}`", self.branch.name(), self.pins.root),
+                format!(
+                    "the branch `{}` is another ledger: it begins with commit `{root}`, and `ledger.root` pins `{}`",
+                    self.branch.name(),
+                    self.pins.root
+                ),
             )
             .hint("somebody has replaced the branch; restore it, or pin the new root in `consign.yaml` if that was on purpose"));
         }
         if !self.pins.trusted_keys.is_empty() {
             fresh.reverse();
             if let Some(untrusted) = self.branch.first_untrusted(&fresh, &self.pins.trusted_keys).await? {
-                return Err(Failure::new(FailureKind::Refused, format!("commit `{untrusted}` of the ledger is signed by none of `ledger.trustedKeys`"))
-                    .hint(format!("look at it with `git show {untrusted}`; then add its signer to `ledger.trustedKeys`, or take it off the branch")));
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("commit `{untrusted}` of the ledger is signed by none of `ledger.trustedKeys`"),
+                )
+                .hint(format!("look at it with `git show {untrusted}`; then add its signer to `ledger.trustedKeys`, or take it off the branch")));
             }
         }
         self.remember(tip);
@@ -362,7 +375,8 @@ pub enum Settled {
 
 /// A timestamp of whole seconds, as commits have them.
 fn whole_second(seconds: i64) -> Result<Timestamp, Failure> {
-    Timestamp::from_second(seconds).map_err(|error| Failure::new(FailureKind::Internal, "the ledger's last commit has no usable time").caused_by(error))
+    Timestamp::from_second(seconds)
+        .map_err(|error| Failure::new(FailureKind::Internal, "the ledger's last commit has no usable time").caused_by(error))
 }
 
 async fn read_file(state: &State, path: &str) -> Result<Option<Vec<u8>>, Failure> {

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-
 use crate::diagnostic::{Failure, FailureKind};
 use crate::git::Oid;
 use crate::model::{Freight, FreightName, ProjectName, Promotion, PromotionName, StageName, WarehouseName};
@@ -115,7 +114,8 @@ impl State {
     /// # Errors
     /// Internal, if the store is damaged.
     pub fn projects(&self) -> Result<Vec<ProjectName>, Failure> {
-        let mut names: BTreeSet<&str> = self.overlay.iter().filter(|(_, file)| file.bytes().is_some()).filter_map(|(path, _)| Some(path.split_once('/')?.0)).collect();
+        let mut names: BTreeSet<&str> =
+            self.overlay.iter().filter(|(_, file)| file.bytes().is_some()).filter_map(|(path, _)| Some(path.split_once('/')?.0)).collect();
         let root = match self.root {
             Some(root) => self.tree(root)?,
             None => Arc::default(),
@@ -337,7 +337,9 @@ impl State {
                     }
                 }
                 Scope::AllFreight(project) => wanted.extend(self.files(&RecordPath::all_freight(project))?.into_iter().filter_map(|(_, id)| id)),
-                Scope::Promotions(project, stage) => wanted.extend(self.folder(&RecordPath::promotions(project, stage))?.iter().map(|entry| entry.id)),
+                Scope::Promotions(project, stage) => {
+                    wanted.extend(self.folder(&RecordPath::promotions(project, stage))?.iter().map(|entry| entry.id))
+                }
                 Scope::Files(paths) => {
                     for path in paths {
                         wanted.extend(self.committed(&path.to_string())?);
@@ -361,7 +363,8 @@ impl State {
         }
         self.branch.prefetch(&missing).await?;
         if let Some(absent) = missing.iter().find(|id| !self.branch.has_blob(**id)) {
-            return Err(Failure::new(FailureKind::Remote, format!("blob {absent} of the ledger cannot be fetched")).hint("check that the ledger's repository is complete with `git fsck`"));
+            return Err(Failure::new(FailureKind::Remote, format!("blob {absent} of the ledger cannot be fetched"))
+                .hint("check that the ledger's repository is complete with `git fsck`"));
         }
         Ok(true)
     }
@@ -400,7 +403,8 @@ impl State {
 
     /// The names of the records in one folder, overlay included, sorted.
     fn names(&self, folder: &str) -> Result<BTreeSet<String>, Failure> {
-        let mut names: BTreeSet<String> = self.folder(folder)?.iter().filter_map(|entry| Some(entry.name.strip_suffix(".yaml")?.to_owned())).collect();
+        let mut names: BTreeSet<String> =
+            self.folder(folder)?.iter().filter_map(|entry| Some(entry.name.strip_suffix(".yaml")?.to_owned())).collect();
         let prefix = format!("{folder}/");
         for (path, file) in self.overlay.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix)) {
             let Some(name) = path[prefix.len()..].strip_suffix(".yaml").filter(|name| !name.contains('/')) else { continue };

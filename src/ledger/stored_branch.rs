@@ -92,7 +92,12 @@ impl Branch for StoredBranch {
 
     fn commit(&self, id: Oid) -> Result<Option<BranchCommit>, Failure> {
         let commit = present(self.store.commit(id))?;
-        Ok(commit.map(|commit| BranchCommit { tree: commit.tree, parents: commit.parents, message: commit.message, seconds: commit.committer.time.as_second() }))
+        Ok(commit.map(|commit| BranchCommit {
+            tree: commit.tree,
+            parents: commit.parents,
+            message: commit.message,
+            seconds: commit.committer.time.as_second(),
+        }))
     }
 
     fn entries(&self, tree: Oid) -> Result<Vec<TreeEntry>, Failure> {

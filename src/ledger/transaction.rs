@@ -77,7 +77,12 @@ impl Transition {
 }
 
 fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ").trim().to_owned()
+    text.split(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim()
+        .to_owned()
 }
 
 type Function<'f> = Box<dyn Fn(&mut Draft<'_>) -> Result<(), Stop> + Send + Sync + 'f>;
@@ -249,7 +254,8 @@ impl<'f> Chain<'f> {
         }
         let branch = self.base.branch();
         let seconds = self.occasion.now.as_second().max(self.base.tip_seconds());
-        let at = Timestamp::from_second(seconds).map_err(|error| Failure::new(FailureKind::Internal, "the ledger's last commit has no usable time").caused_by(error))?;
+        let at = Timestamp::from_second(seconds)
+            .map_err(|error| Failure::new(FailureKind::Internal, "the ledger's last commit has no usable time").caused_by(error))?;
         let mut parent = self.base.tip();
         let mut commits = Vec::with_capacity(transitions.len());
         for (key, transition) in transitions {

@@ -332,6 +332,7 @@ impl Run<'_> {
         let outputs = self.outcome.status.state.clone();
         let records = ChangedRecords { base: engine.records, changes: &self.outcome.changes };
         let name = self.promotion.name();
+        let requested: Vec<_> = self.freight.iter().map(|freight| freight.origin.clone()).collect();
         let mut run = StepRun {
             project: engine.project,
             stage: &self.promotion.spec.stage,
@@ -341,6 +342,7 @@ impl Run<'_> {
             started_at: self.outcome.status.started_at.unwrap_or_else(|| engine.clock.now()),
             freight: &self.freight,
             target_freight: &self.target,
+            requested: &requested,
             warehouses: engine.warehouses,
             records: &records,
             outputs: &outputs,

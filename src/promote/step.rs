@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::diagnostic::Failure;
 use crate::model::{
-    FreightName, FreightReference, GoDuration, HealthCheck, ProjectName, PromotionName, StageName, StepStatus, Warehouse, WarehouseName,
+    FreightName, FreightReference, GoDuration, HealthCheck, Origin, ProjectName, PromotionName, StageName, StepStatus, Warehouse, WarehouseName,
 };
 
 use super::workspace::Workspace;
@@ -98,6 +98,8 @@ pub struct StepRun<'a> {
     pub freight: &'a [FreightReference],
     /// The promoted freight.
     pub target_freight: &'a FreightReference,
+    /// The origins that the stage requests freight of, whether it has some or not.
+    pub requested: &'a [Origin],
     /// The project's warehouses.
     pub warehouses: &'a BTreeMap<WarehouseName, Warehouse>,
     /// What is recorded of the project's stages and freight; changes of the promotion's earlier steps included.

@@ -25,7 +25,9 @@ pub fn render(findings: &Findings) -> String {
         }
     }
     let problems = if findings.problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", findings.problems.len()) };
-    text.push_str(&format!("\n{problems} in {commits}\n\nhint: look at a commit with `git show`, and undo it with a new commit on the ledger's branch\n"));
+    text.push_str(&format!(
+        "\n{problems} in {commits}\n\nhint: look at a commit with `git show`, and undo it with a new commit on the ledger's branch\n"
+    ));
     text
 }
 
@@ -36,7 +38,8 @@ mod tests {
 
     #[test]
     fn problems_stand_below_the_commit_that_made_them() {
-        let problem = |commit: &str, file: &str, message: &str| Problem { commit: commit.to_owned(), file: file.to_owned(), message: message.to_owned() };
+        let problem =
+            |commit: &str, file: &str, message: &str| Problem { commit: commit.to_owned(), file: file.to_owned(), message: message.to_owned() };
         let problems = vec![
             problem("aaaa", "shop/stages/prod.yaml", "the freight history was rewritten"),
             problem("aaaa", "", "it is a merge; the ledger is never merged"),

@@ -151,3 +151,16 @@ pub struct Stats {
     /// Wall time.
     pub seconds: f64,
 }
+
+/// A verification's phase as users read it.
+pub fn verification_word(phase: VerificationPhase) -> &'static str {
+    match phase {
+        VerificationPhase::Pending => "Pending",
+        VerificationPhase::Running => "Running",
+        VerificationPhase::Successful => "Successful",
+        VerificationPhase::Failed => "Failed",
+        VerificationPhase::Error => "Error",
+        VerificationPhase::Aborted => "Aborted",
+        VerificationPhase::Inconclusive => "Inconclusive",
+    }
+}

@@ -44,13 +44,16 @@ pub(super) fn admit(admitted: &mut Admitted, world: &World<'_>) {
     for (list, field, needs) in [("commits", "id", "a commit id"), ("charts", "version", "a version")] {
         for (n, artifact) in items(object, &format!("/{list}")).iter().enumerate() {
             if text(artifact, &format!("/{field}")).is_empty() {
-                refused.push(Finding::webhook(Class::Required, at(list).index(n).field(field), format!("{needs} is missing")).help(format!("add `{field}:`")));
+                refused.push(
+                    Finding::webhook(Class::Required, at(list).index(n).field(field), format!("{needs} is missing")).help(format!("add `{field}:`")),
+                );
             }
         }
     }
     for (n, image) in items(object, "/images").iter().enumerate() {
         if text(image, "/tag").is_empty() && text(image, "/digest").is_empty() {
-            refused.push(Finding::webhook(Class::Required, at("images").index(n), "an image needs a tag or a digest").help("add `tag:` and `digest:`"));
+            refused
+                .push(Finding::webhook(Class::Required, at("images").index(n), "an image needs a tag or a digest").help("add `tag:` and `digest:`"));
         }
     }
     match world.warehouses.get(&(namespace.clone(), warehouse_name.to_owned())) {
@@ -63,9 +66,16 @@ pub(super) fn admit(admitted: &mut Admitted, world: &World<'_>) {
     let alias = text(object, "/alias").to_owned();
     if !alias.is_empty() {
         if !metadata::is_label_value(&alias) {
-            refused.push(Finding::webhook(Class::Invalid, at("alias"), format!("`{alias}` is not an alias: at most 63 letters, digits, `-`, `_` and `.`")));
+            refused.push(Finding::webhook(
+                Class::Invalid,
+                at("alias"),
+                format!("`{alias}` is not an alias: at most 63 letters, digits, `-`, `_` and `.`"),
+            ));
         } else if world.aliases.contains(&(namespace, alias.clone())) {
-            refused.push(Finding::webhook(Class::Invalid, at("alias"), format!("the alias `{alias}` is taken by another freight")).help("choose another alias"));
+            refused.push(
+                Finding::webhook(Class::Invalid, at("alias"), format!("the alias `{alias}` is taken by another freight"))
+                    .help("choose another alias"),
+            );
         }
     }
     admitted.refused.extend(refused);

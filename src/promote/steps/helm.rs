@@ -63,7 +63,9 @@ pub(super) fn dependencies(workspace: &Workspace, chart: &Path) -> Result<Vec<De
         match std::fs::read_to_string(&file) {
             Ok(text) => all.extend(dependencies_in(&text).map_err(|error| format!("`{}` cannot be read: {error}", workspace.display(&file)))?),
             Err(error) if optional && error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(format!("`{}` is no chart: it has no `Chart.yaml`", workspace.display(chart))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(format!("`{}` is no chart: it has no `Chart.yaml`", workspace.display(chart)));
+            }
             Err(error) => return Err(format!("`{}` cannot be read: {error}", workspace.display(&file))),
         }
     }

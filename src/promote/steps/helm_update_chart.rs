@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::config::{HelmUpdateChartConfig, read, schema};
 use super::helm::{Dependency, Lock, Resolve, confine, dependencies, dependencies_in, resolve};
-use super::render::{anchored, bring, look, relative, remote_failure};
+use super::render::{bring, look, relative, remote_failure};
 use crate::diagnostic::Failure;
 use crate::edit::{Update, yaml};
 use crate::promote::closure;
@@ -37,12 +37,9 @@ impl Step for HelmUpdateChart {
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: HelmUpdateChartConfig = read(config)?;
         let workspace = &mut *run.workspace;
-        let chart = match anchored(workspace, &config.path) {
-            Ok(chart) => chart,
-            Err(error) => return Ok(StepResult::errored(error.to_string())),
-        };
+        let chart = workspace.follow(&config.path).await?;
         let start = relative(workspace, &chart);
-        bring(workspace, &[Need::Tree(chart.clone())], |root| closure::of_chart(&start, [], |path| look(root, path))).await?;
+        bring(workspace, &[Need::Tree(chart.clone())], |workspace| closure::of_chart(&start, [], |path| look(workspace, path))).await?;
         let before = match prepare(workspace, &chart, &config) {
             Ok(before) => before,
             Err(message) => return Ok(StepResult::errored(message)),
@@ -93,7 +90,8 @@ fn prepare(workspace: &Workspace, chart: &Path, config: &HelmUpdateChartConfig) 
     let lock = Lock::read(workspace, chart).and_then(|lock| confine(workspace, chart, &all).map(|()| lock))?;
     let Some((old, new)) = definition else { return Ok(Some(Before { definition: None, lock })) };
     let file = chart.join("Chart.yaml");
-    write_file(workspace.root(), &file, new.as_bytes(), Modes::PRIVATE).map_err(|error| format!("cannot write `{}`: {error}", workspace.display(&file)))?;
+    write_file(workspace.root(), &file, new.as_bytes(), Modes::PRIVATE)
+        .map_err(|error| format!("cannot write `{}`: {error}", workspace.display(&file)))?;
     Ok(Some(Before { definition: Some(old), lock }))
 }
 
@@ -182,7 +180,13 @@ mod tests {
     #[test]
     fn changes_are_told_by_name() {
         let old = [dependency("gone", "1.0.0"), dependency("same", "2.0.0"), dependency("moved", "3.0.0"), dependency("twice", "1.0.0")];
-        let new = [dependency("moved", "3.1.0"), dependency("same", "2.0.0"), dependency("added", "0.1.0"), dependency("twice", "1.0.0"), dependency("twice", "2.0.0")];
+        let new = [
+            dependency("moved", "3.1.0"),
+            dependency("same", "2.0.0"),
+            dependency("added", "0.1.0"),
+            dependency("twice", "1.0.0"),
+            dependency("twice", "2.0.0"),
+        ];
         let told: Vec<String> = changes(&versions(&old), &versions(&new)).into_iter().map(|(name, change)| format!("{name}: {change}")).collect();
         assert_eq!(told, ["added: 0.1.0", "gone: removed", "moved: 3.0.0 -> 3.1.0", "twice: 1.0.0 -> 1.0.0, 2.0.0"]);
     }

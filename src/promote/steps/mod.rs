@@ -13,6 +13,7 @@ mod helm_template;
 mod helm_update_chart;
 pub mod json_update;
 mod kustomize_build;
+mod kustomize_set_image;
 mod render;
 pub mod set_freight_alias;
 pub mod set_metadata;
@@ -20,6 +21,7 @@ mod structured;
 pub mod tar;
 pub mod toml_update;
 pub mod untar;
+pub mod yaml_merge;
 pub mod yaml_update;
 
 use std::collections::BTreeMap;
@@ -43,11 +45,13 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(helm_update_chart::HelmUpdateChart),
         Box::new(json_update::JsonUpdate),
         Box::new(kustomize_build::KustomizeBuild),
+        Box::new(kustomize_set_image::KustomizeSetImage),
         Box::new(set_freight_alias::SetFreightAlias),
         Box::new(set_metadata::SetMetadata),
         Box::new(tar::Tar),
         Box::new(toml_update::TomlUpdate),
         Box::new(untar::Untar),
+        Box::new(yaml_merge::YamlMerge),
         Box::new(yaml_update::YamlUpdate),
     ]
 }

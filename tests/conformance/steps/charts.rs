@@ -35,7 +35,10 @@ pub fn serve(scene: &mut Scene, case: &Value) -> Result<Servers, String> {
 
 fn packages(charts: &Value) -> Result<Vec<Package>, String> {
     let charts = charts.as_array().ok_or("charts are a list")?;
-    charts.iter().map(|chart| serde_json::from_value(chart["files"].clone()).map(|files| helm_repo::package(&files)).map_err(|error| error.to_string())).collect()
+    charts
+        .iter()
+        .map(|chart| serde_json::from_value(chart["files"].clone()).map(|files| helm_repo::package(&files)).map_err(|error| error.to_string()))
+        .collect()
 }
 
 /// How a packaged chart that was written differs from the wanted one; None: not at all.
@@ -48,10 +51,12 @@ pub fn differs(want: &Value, got: &Value) -> Option<String> {
 
 /// A package as the cases show it: name, version and files.
 fn read(file: &Value) -> Result<Value, String> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(file["base64"].as_str().ok_or("it is no archive")?).map_err(|error| error.to_string())?;
+    let bytes =
+        base64::engine::general_purpose::STANDARD.decode(file["base64"].as_str().ok_or("it is no archive")?).map_err(|error| error.to_string())?;
     let names = tar(&["-tzf", "-"], &bytes)?;
     let name = names.split('/').next().unwrap_or_default();
-    let mut files: Vec<&str> = names.lines().filter(|line| !line.ends_with('/')).filter_map(|line| line.strip_prefix(name)?.strip_prefix('/')).collect();
+    let mut files: Vec<&str> =
+        names.lines().filter(|line| !line.ends_with('/')).filter_map(|line| line.strip_prefix(name)?.strip_prefix('/')).collect();
     files.sort_unstable();
     let chart = tar(&["-xzOf", "-", &format!("{name}/Chart.yaml")], &bytes)?;
     let version = chart.lines().find_map(|line| line.strip_prefix("version: ")).unwrap_or_default();
@@ -69,5 +74,9 @@ fn tar(arguments: &[&str], bytes: &[u8]) -> Result<String, String> {
     // What tar does not read to its end it does not need.
     let _ = child.stdin.take().expect("piped").write_all(bytes);
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
-    if output.status.success() { Ok(String::from_utf8_lossy(&output.stdout).into_owned()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
