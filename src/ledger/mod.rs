@@ -13,6 +13,7 @@
 //! [`branch`] is the doorway to Git, [`stored_branch`] the branch behind it.
 
 pub mod branch;
+mod cache;
 pub mod draft;
 pub mod fsck;
 pub mod legal;
