@@ -204,6 +204,24 @@ async fn retention_may_remove_what_has_ended() {
     assert_eq!(world.problems().await, []);
 }
 
+#[tokio::test]
+async fn retention_may_not_remove_what_a_stage_holds() {
+    let world = World::new().await;
+    world
+        .write(|draft| {
+            let freight = draft.freight(&shop(), &FREIGHT.into())?.unwrap();
+            let items = [(freight.origin.clone().into(), freight.reference())].into();
+            draft.stage_mut(&shop(), &prod())?.status.freight_history = vec![FreightCollection { items, ..FreightCollection::default() }];
+            Ok(())
+        })
+        .await;
+    let freight = RecordPath::Freight(shop(), FREIGHT.into()).to_string();
+    world.forge("clean up\n\nConsign-Change: retention\n", &[(&freight, None)]).await;
+    let problems = world.problems().await;
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].message, "it was removed while stage `prod` holds it");
+}
+
 #[test]
 fn trailers_are_the_last_paragraph() {
     let message = "promote a to b\n\nConsign-Stage: fake\n\nConsign-Stage: prod\nConsign-Run: 1\n";

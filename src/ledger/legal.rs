@@ -90,7 +90,7 @@ pub fn change(before: Option<&Record>, after: Option<&Record>, kind: ChangeKind)
             vec!["retention removed a freight that a stage holds".to_owned()]
         }
         (Some(Record::Ledger(_)), None) => vec!["the ledger's own record was removed".to_owned()],
-        // Whether a stage or warehouse went to `retired/` is seen from the commit as a whole.
+        // Whether a stage or warehouse went to `retired/`, and whether a stage holds the freight, is seen from the commit as a whole.
         (Some(_), None) => Vec::new(),
     }
 }
