@@ -305,7 +305,8 @@ impl<'a> Walk<'a> {
                         self.freight.insert(key);
                     } else {
                         self.freight.remove(&key);
-                        let holder = self.held.iter().find(|((of, _), held)| of == project && held.contains(name)).map(|((_, stage), _)| stage.clone());
+                        let holder =
+                            self.held.iter().find(|((of, _), held)| of == project && held.contains(name)).map(|((_, stage), _)| stage.clone());
                         if let Some(stage) = holder {
                             self.report(commit, &path.to_string(), format!("it was removed while stage `{stage}` holds it"));
                         }
@@ -313,7 +314,13 @@ impl<'a> Walk<'a> {
                 }
                 (RecordPath::Stage(project, stage), record) => {
                     let held = match record {
-                        Some(Record::Stage(record)) => record.status.current_freight().into_iter().flat_map(|held| held.items.values()).map(|freight| freight.name.clone()).collect(),
+                        Some(Record::Stage(record)) => record
+                            .status
+                            .current_freight()
+                            .into_iter()
+                            .flat_map(|held| held.items.values())
+                            .map(|freight| freight.name.clone())
+                            .collect(),
                         _ => BTreeSet::new(),
                     };
                     self.held.insert((project.clone(), stage.clone()), held);

@@ -126,7 +126,9 @@ impl Draft<'_> {
         let mut held = BTreeSet::new();
         for stage in self.state().stages(project)? {
             let Some(record) = self.state().stage(project, &stage)? else { continue };
-            held.extend(record.status.current_freight().into_iter().flat_map(|collection| collection.items.values()).map(|freight| freight.name.clone()));
+            held.extend(
+                record.status.current_freight().into_iter().flat_map(|collection| collection.items.values()).map(|freight| freight.name.clone()),
+            );
         }
         for stage in self.state().stages_with_promotions(project)? {
             for name in self.state().promotions(project, &stage)? {

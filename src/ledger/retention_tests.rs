@@ -39,7 +39,11 @@ async fn world(running: &'static [usize], held: Option<usize>) -> (Ledger, Arc<M
     for day in 1..=30 {
         ledger
             .transact(&occasion(&format!("2026-01-{day:02}T00:00:00Z")), move |draft| {
-                let freight = Freight { metadata: Metadata { name: name(day), ..Metadata::default() }, origin: Origin::warehouse("main"), ..Freight::default() };
+                let freight = Freight {
+                    metadata: Metadata { name: name(day), ..Metadata::default() },
+                    origin: Origin::warehouse("main"),
+                    ..Freight::default()
+                };
                 let (freight, _) = draft.create_freight(&shop(), freight)?;
                 let mut promotion = Promotion::default();
                 promotion.spec = PromotionSpec { stage: "prod".into(), freight: freight.name(), ..PromotionSpec::default() };
@@ -48,8 +52,10 @@ async fn world(running: &'static [usize], held: Option<usize>) -> (Ledger, Arc<M
                 let promotion = draft.create_promotion(NewPromotion { project: shop(), promotion, planned_on })?;
                 draft.write_log(&shop(), &"prod".into(), promotion.as_str(), "done");
                 if held == Some(day) {
-                    draft.stage_mut(&shop(), &"prod".into())?.status.freight_history =
-                        vec![FreightCollection { items: [(freight.origin.clone().into(), freight.reference())].into(), ..FreightCollection::default() }];
+                    draft.stage_mut(&shop(), &"prod".into())?.status.freight_history = vec![FreightCollection {
+                        items: [(freight.origin.clone().into(), freight.reference())].into(),
+                        ..FreightCollection::default()
+                    }];
                 }
                 Ok(())
             })

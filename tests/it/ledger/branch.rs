@@ -44,7 +44,8 @@ impl World {
     }
 
     pub fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git").args(arguments).current_dir(self.path()).env("HOME", self.path()).env("GIT_CONFIG_NOSYSTEM", "1").output().unwrap();
+        let output =
+            Command::new("git").args(arguments).current_dir(self.path()).env("HOME", self.path()).env("GIT_CONFIG_NOSYSTEM", "1").output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
@@ -73,7 +74,12 @@ fn shop() -> ProjectName {
 }
 
 fn freight(name: &str) -> Freight {
-    Freight { metadata: Metadata { name: name.to_owned(), ..Metadata::default() }, origin: Origin::warehouse("main"), alias: format!("alias-{name}"), ..Freight::default() }
+    Freight {
+        metadata: Metadata { name: name.to_owned(), ..Metadata::default() },
+        origin: Origin::warehouse("main"),
+        alias: format!("alias-{name}"),
+        ..Freight::default()
+    }
 }
 
 fn running(stage: &str) -> NewPromotion {
@@ -211,9 +217,14 @@ async fn fsck_names_the_commit_and_the_file_that_a_hand_has_changed() {
     let answer = fsck::run(&*machine.branch, &machine.stores, Format::Json).await.unwrap();
     assert!(!answer.ok);
     let document: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
-    let messages: Vec<&str> = document["problems"].as_array().unwrap().iter().map(|problem| {
-        assert_eq!((problem["commit"].as_str().unwrap(), problem["file"].as_str().unwrap()), (commit.as_str(), file.as_str()));
-        problem["message"].as_str().unwrap()
-    }).collect();
+    let messages: Vec<&str> = document["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| {
+            assert_eq!((problem["commit"].as_str().unwrap(), problem["file"].as_str().unwrap()), (commit.as_str(), file.as_str()));
+            problem["message"].as_str().unwrap()
+        })
+        .collect();
     assert_eq!(messages, ["its commit does not name it: there is no trailer `Consign-Project: shop`", "the contents of a freight changed"]);
 }
