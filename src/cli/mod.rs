@@ -1,6 +1,9 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
+pub mod eval;
 pub mod fsck;
+pub mod schema;
+pub mod validate;
 
 use std::path::PathBuf;
 

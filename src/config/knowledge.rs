@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::model::{Freight, FreightName, Warehouse};
+
 /// A kind of repository; each has its own idea of equal addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RepositoryKind {
@@ -46,6 +48,9 @@ pub struct ExpressionError {
 /// Compiles an expression of a site.
 pub type CompileExpression<'a> = dyn Fn(ExpressionSite, &str) -> Result<(), ExpressionError> + Sync + 'a;
 
+/// Completes a freight made by hand for a warehouse; the last argument says whether an alias is taken. `Err`: field and message of each violation.
+pub type FreightByHand<'a> = dyn Fn(&Warehouse, Freight, &dyn Fn(&str) -> bool) -> Result<Freight, Vec<(String, String)>> + Sync + 'a;
+
 /// Doors to what other rooms know. [`Knowledge::default`] knows nothing and objects to nothing.
 #[derive(Clone, Copy)]
 pub struct Knowledge<'a> {
@@ -59,10 +64,10 @@ pub struct Knowledge<'a> {
     pub constraint: &'a (dyn Fn(&str) -> Result<(), String> + Sync),
     /// The form of an address in which equal repositories are equal.
     pub normalize: &'a (dyn Fn(RepositoryKind, &str) -> String + Sync),
-    /// The name of a freight: a function of its contents.
-    pub freight_name: &'a (dyn Fn(&Value) -> String + Sync),
+    /// Completes a freight made by hand: checks its contents against the warehouse and names it.
+    pub freight_by_hand: &'a FreightByHand<'a>,
     /// An alias for a freight of this name.
-    pub freight_alias: &'a (dyn Fn(&str) -> String + Sync),
+    pub freight_alias: &'a (dyn Fn(&FreightName) -> String + Sync),
     /// Whether an address of this machine (`file://`, a path) may be used (`--local`).
     pub local_url: &'a (dyn Fn(&str) -> bool + Sync),
 }
@@ -75,8 +80,8 @@ impl Default for Knowledge<'_> {
             expression: &|_, _| Ok(()),
             constraint: &|_| Ok(()),
             normalize: &|_, url| url.trim().to_lowercase(),
-            freight_name: &|freight| freight.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            freight_alias: &|name| name.chars().take(7).collect(),
+            freight_by_hand: &|_, freight, _| Ok(freight),
+            freight_alias: &|name| name.as_str().chars().take(7).collect(),
             local_url: &|_| false,
         }
     }

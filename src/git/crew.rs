@@ -32,7 +32,7 @@ pub struct PlainFlush;
 #[async_trait::async_trait]
 impl Flush for PlainFlush {
     async fn push(&self, store: &Arc<Store>, units: Vec<PushUnit>) -> Result<GroupOutcome, Failure> {
-        store.push_group(units, |_| Ok(Vec::new())).await
+        store.push_group(units, &mut ()).await
     }
 }
 

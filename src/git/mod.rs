@@ -36,7 +36,7 @@ pub use crew::{Crew, Flush, Member, PlainFlush};
 pub use diff::{Change, ChangeKind};
 pub use edit::TreeEdit;
 pub use fetch::{Fetched, RefPattern};
-pub use group::{GroupOutcome, PushUnit, UnitOutcome};
+pub use group::{Closing, GroupOutcome, PushUnit, UnitOutcome};
 pub use merge::{Conflict, TreeMerge};
 pub use objects::{Commit, Entry, EntryKind, ObjectError};
 pub use oid::Oid;

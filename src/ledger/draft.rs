@@ -469,6 +469,19 @@ impl<'a> Draft<'a> {
 
     // What belongs to no project
 
+    /// Takes a number for a plain-git proposal that was given while its promotion ran.
+    ///
+    /// # Errors
+    /// Stale, if another run has taken it meanwhile; as [`State::get`].
+    pub fn take_proposal(&mut self, number: u64) -> Result<(), Stop> {
+        let ledger: &mut super::LedgerRecord = self.edit(&RecordPath::Ledger)?;
+        if number <= ledger.status.proposals {
+            return Err(Stop::Stale(format!("proposal {number} was taken by another run")));
+        }
+        ledger.status.proposals = number;
+        Ok(())
+    }
+
     /// Gives the next number for a plain-git proposal; no number is given twice.
     ///
     /// # Errors

@@ -104,6 +104,9 @@ pub struct StepRun<'a> {
     pub warehouses: &'a BTreeMap<WarehouseName, Warehouse>,
     /// What is recorded of the project's stages and freight; changes of the promotion's earlier steps included.
     pub records: &'a dyn Records,
+    /// What the expressions of the step's configuration see, as far as templates get to see it: `ctx`, `vars` and `outputs`. Made when asked
+    /// for; an error says which variable cannot be evaluated.
+    pub scope: &'a (dyn Fn() -> Result<Value, String> + Sync),
     /// Outputs of all steps so far, by alias; the step's own earlier attempt included.
     pub outputs: &'a serde_json::Map<String, Value>,
     /// The working directory.

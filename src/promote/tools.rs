@@ -289,10 +289,11 @@ pub struct ToolOutput {
 }
 
 impl ToolOutput {
-    /// What the tool complained about: its last error, without the prefix that tools put before it; folders of ours are left out.
+    /// What the tool complained about, from its first line of error on, without the prefix that tools put before it; folders of ours are left
+    /// out.
     pub fn complaint(&self, root: &Path) -> String {
-        let from = self.stderr.find("Error: ").map_or(0, |at| at + "Error: ".len());
-        let text = self.stderr[from..].trim();
+        let line = if self.stderr.starts_with("Error: ") { Some(0) } else { self.stderr.find("\nError: ").map(|at| at + 1) };
+        let text = self.stderr[line.map_or(0, |at| at + "Error: ".len())..].trim();
         let mut text = if text.is_empty() { "it failed without a word".to_owned() } else { text.to_owned() };
         for root in [root.canonicalize().unwrap_or_else(|_| root.to_owned()), root.to_owned()] {
             let root = root.display().to_string();

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod config;
 mod git;
 mod house;
 mod ledger;
+mod steps;
 mod support;

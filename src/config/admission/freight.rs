@@ -1,13 +1,10 @@
 //! Freight written by hand: its contents must be what its warehouse subscribes to; name and alias are given to it.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
-use super::warehouse::field_text;
-use super::{Admitted, Class, Finding, World, items, metadata, text};
-use crate::config::RepositoryKind;
+use super::{Admitted, Class, Finding, World, items, metadata, text, warehouse};
 use crate::config::yaml::FieldPath;
+use crate::model::{Freight, Warehouse};
 
 /// What Kargo's mutating webhook writes before the structure is checked: absent parts become empty ones, and are then found wanting.
 pub(super) fn prepare(object: &mut Value) {
@@ -34,57 +31,45 @@ pub(super) fn admit(admitted: &mut Admitted, world: &World<'_>) {
     let warehouse_name = text(object, "/origin/name");
     let at = |field: &str| FieldPath::root().field(field);
     let mut refused = Vec::new();
-    let artifacts: usize = ["/commits", "/images", "/charts", "/artifacts"].iter().map(|list| items(object, list).len()).sum();
-    if artifacts == 0 {
-        refused.push(
-            Finding::webhook(Class::Invalid, FieldPath::root(), "freight holds at least one commit, image or chart")
-                .help("list what it holds under `commits`, `images` or `charts`"),
-        );
-    }
     for (list, field, needs) in [("commits", "id", "a commit id"), ("charts", "version", "a version")] {
         for (n, artifact) in items(object, &format!("/{list}")).iter().enumerate() {
             if text(artifact, &format!("/{field}")).is_empty() {
-                refused.push(
-                    Finding::webhook(Class::Required, at(list).index(n).field(field), format!("{needs} is missing")).help(format!("add `{field}:`")),
-                );
+                refused.push(Finding::webhook(Class::Required, at(list).index(n).field(field), format!("{needs} is missing")).help(format!("add `{field}:`")));
             }
         }
     }
     for (n, image) in items(object, "/images").iter().enumerate() {
         if text(image, "/tag").is_empty() && text(image, "/digest").is_empty() {
-            refused
-                .push(Finding::webhook(Class::Required, at("images").index(n), "an image needs a tag or a digest").help("add `tag:` and `digest:`"));
+            refused.push(Finding::webhook(Class::Required, at("images").index(n), "an image needs a tag or a digest").help("add `tag:` and `digest:`"));
         }
     }
-    match world.warehouses.get(&(namespace.clone(), warehouse_name.to_owned())) {
-        None => refused.push(
+    let warehouse = world
+        .warehouses
+        .get(&(namespace.clone(), warehouse_name.to_owned()))
+        .and_then(|object| serde_json::from_value::<Warehouse>(warehouse::canonical(object)).ok());
+    let freight = serde_json::from_value::<Freight>(object.clone());
+    let mut made = None;
+    match (warehouse, freight) {
+        (None, _) => refused.push(
             Finding::webhook(Class::Invalid, at("origin").field("name"), format!("there is no warehouse `{warehouse_name}`"))
                 .help("`origin.name` is the name of a Warehouse of the same project"),
         ),
-        Some(warehouse) => match_subscriptions(object, warehouse, warehouse_name, world, &mut refused),
-    }
-    let alias = text(object, "/alias").to_owned();
-    if !alias.is_empty() {
-        if !metadata::is_label_value(&alias) {
-            refused.push(Finding::webhook(
-                Class::Invalid,
-                at("alias"),
-                format!("`{alias}` is not an alias: at most 63 letters, digits, `-`, `_` and `.`"),
-            ));
-        } else if world.aliases.contains(&(namespace, alias.clone())) {
-            refused.push(
-                Finding::webhook(Class::Invalid, at("alias"), format!("the alias `{alias}` is taken by another freight"))
-                    .help("choose another alias"),
-            );
+        (_, Err(error)) => refused.push(Finding::webhook(Class::Invalid, FieldPath::root(), format!("the freight cannot be read: {error}"))),
+        (Some(warehouse), Ok(freight)) => {
+            let taken = |alias: &str| world.aliases.contains(&(namespace.clone(), alias.to_owned()));
+            match (world.knowledge.freight_by_hand)(&warehouse, freight, &taken) {
+                Ok(freight) => made = Some(freight),
+                Err(violations) => refused.extend(violations.into_iter().map(|(field, message)| {
+                    let path = if object.get(&field).is_some() || known_field(&field) { FieldPath::root().fields(&field) } else { FieldPath::root() };
+                    Finding::webhook(Class::Invalid, path, message).help("freight holds exactly one artifact for each subscription of its warehouse")
+                })),
+            }
         }
     }
     admitted.refused.extend(refused);
-    if !admitted.refused.is_empty() {
-        return;
-    }
-    let name = (world.knowledge.freight_name)(&admitted.object);
-    admitted.object["metadata"]["name"] = name.clone().into();
-    let alias = if alias.is_empty() { (world.knowledge.freight_alias)(&name) } else { alias };
+    let Some(freight) = made.filter(|_| admitted.refused.is_empty()) else { return };
+    let alias = if freight.alias.is_empty() { (world.knowledge.freight_alias)(&freight.name()) } else { freight.alias };
+    admitted.object["metadata"]["name"] = freight.metadata.name.into();
     metadata::set_label(&mut admitted.object, "kargo.akuity.io/alias", &alias);
     admitted.object["alias"] = alias.into();
     if admitted.object.get("discoveredAt").is_none() {
@@ -92,49 +77,8 @@ pub(super) fn admit(admitted: &mut Admitted, world: &World<'_>) {
     }
 }
 
-/// Every subscription has exactly one artifact, and every artifact a subscription. URLs are compared normalised.
-fn match_subscriptions(freight: &Value, warehouse: &Value, warehouse_name: &str, world: &World<'_>, refused: &mut Vec<Finding>) {
-    for (list, kind, repository, what) in [
-        ("commits", "git", RepositoryKind::Git, "Git repository"),
-        ("images", "image", RepositoryKind::Image, "image repository"),
-        ("charts", "chart", RepositoryKind::Chart, "chart"),
-    ] {
-        let key = |url: &str, chart: &str| {
-            let chart = if kind == "chart" && !url.starts_with("oci://") { chart } else { "" };
-            ((world.knowledge.normalize)(repository, url), chart.to_owned())
-        };
-        // Subscriptions wait for their one artifact.
-        let mut wanted: BTreeMap<(String, String), (String, usize)> = items(warehouse, "/spec/subscriptions")
-            .iter()
-            .filter_map(|subscription| subscription.get(kind))
-            .map(|body| (field_text(body, "repoURL"), field_text(body, "name")))
-            .map(|(url, name)| (key(url, name), (if name.is_empty() { url.to_owned() } else { format!("{url}` `{name}") }, 0)))
-            .collect();
-        let path = FieldPath::root().field(list);
-        for (n, artifact) in items(freight, &format!("/{list}")).iter().enumerate() {
-            let url = text(artifact, "/repoURL");
-            match wanted.get_mut(&key(url, text(artifact, "/name"))) {
-                Some((_, found)) => *found += 1,
-                None => refused.push(
-                    Finding::webhook(Class::Invalid, path.index(n), format!("the warehouse `{warehouse_name}` does not watch the {what} `{url}`"))
-                        .help("take it away, or subscribe to it in the warehouse"),
-                ),
-            }
-        }
-        for (shown, found) in wanted.into_values() {
-            match found {
-                1 => {}
-                0 => refused.push(
-                    Finding::webhook(Class::Invalid, path.clone(), format!("nothing is given for the subscription to `{shown}`"))
-                        .help(format!("add an entry to `{list}`: freight holds one artifact of each subscription")),
-                ),
-                _ => refused.push(
-                    Finding::webhook(Class::Invalid, path.clone(), format!("several artifacts are given for the subscription to `{shown}`"))
-                        .help("keep one of them"),
-                ),
-            }
-        }
-    }
+fn known_field(field: &str) -> bool {
+    matches!(field.split('.').next(), Some("alias" | "origin" | "commits" | "images" | "charts" | "artifacts" | "metadata"))
 }
 
 /// What may not change: origin and artifacts, item by item.

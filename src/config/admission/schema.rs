@@ -200,14 +200,6 @@ impl Schema {
         }
     }
 
-    /// The field of an object schema.
-    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
-        match self {
-            Self::Object(fields) => fields.iter().find(|field| field.name == name),
-            _ => None,
-        }
-    }
-
     /// The same as JSON Schema, for editors.
     pub(crate) fn to_json_schema(&self) -> Value {
         match self {

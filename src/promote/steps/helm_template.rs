@@ -45,12 +45,13 @@ impl Step for HelmTemplate {
         }
         if config.build_dependencies {
             let wrong = |message: String| Ok(StepResult::errored(format!("cannot build the dependencies of `{}`: {message}", config.path)));
-            if let Err(message) = dependencies(workspace, &paths.chart).and_then(|all| confine(workspace, &paths.chart, &all)) {
-                return wrong(message);
-            }
-            let output = resolve(tools, workspace, &paths.chart, Resolve::AsLocked).await?;
+            let all = match dependencies(workspace, &paths.chart).and_then(|all| confine(workspace, &paths.chart, &all).map(|()| all)) {
+                Ok(all) => all,
+                Err(message) => return wrong(message),
+            };
+            let output = resolve(tools, workspace, &paths.chart, &all, Resolve::AsLocked).await?;
             if !output.success {
-                return remote_failure("helm", &output, workspace).map_or_else(|| wrong(output.complaint(workspace.root())), Err);
+                return remote_failure("helm", &output).map_or_else(|| wrong(output.complaint(workspace.root())), Err);
             }
         }
         let project = run.project.as_ref();

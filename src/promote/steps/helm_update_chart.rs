@@ -45,12 +45,12 @@ impl Step for HelmUpdateChart {
             Err(message) => return Ok(StepResult::errored(message)),
         };
         let Some(before) = before else { return Ok(StepResult::succeeded()) };
-        let output = match resolve(&run.doors.tools, workspace, &chart, Resolve::Anew).await {
+        let output = match resolve(&run.doors.tools, workspace, &chart, &before.dependencies, Resolve::Anew).await {
             Ok(output) if output.success => output,
             failed => {
                 before.restore_definition(workspace, &chart)?;
                 let output = failed?;
-                return match remote_failure("helm", &output, workspace) {
+                return match remote_failure("helm", &output) {
                     Some(failure) => Err(failure),
                     None => {
                         let message = format!("cannot update the dependencies of `{}`: {}", config.path, output.complaint(workspace.root()));
@@ -68,6 +68,7 @@ impl Step for HelmUpdateChart {
 struct Before {
     /// `Chart.yaml` as it was, if the step edited it.
     definition: Option<String>,
+    dependencies: Vec<Dependency>,
     lock: Option<Lock>,
 }
 
@@ -88,11 +89,10 @@ fn prepare(workspace: &Workspace, chart: &Path, config: &HelmUpdateChartConfig) 
         return Ok(None);
     }
     let lock = Lock::read(workspace, chart).and_then(|lock| confine(workspace, chart, &all).map(|()| lock))?;
-    let Some((old, new)) = definition else { return Ok(Some(Before { definition: None, lock })) };
+    let Some((old, new)) = definition else { return Ok(Some(Before { definition: None, dependencies: all, lock })) };
     let file = chart.join("Chart.yaml");
-    write_file(workspace.root(), &file, new.as_bytes(), Modes::PRIVATE)
-        .map_err(|error| format!("cannot write `{}`: {error}", workspace.display(&file)))?;
-    Ok(Some(Before { definition: Some(old), lock }))
+    write_file(workspace.root(), &file, new.as_bytes(), Modes::PRIVATE).map_err(|error| format!("cannot write `{}`: {error}", workspace.display(&file)))?;
+    Ok(Some(Before { definition: Some(old), dependencies: all, lock }))
 }
 
 /// `Chart.yaml` before and after the explicit updates; None: they change nothing.
@@ -180,13 +180,7 @@ mod tests {
     #[test]
     fn changes_are_told_by_name() {
         let old = [dependency("gone", "1.0.0"), dependency("same", "2.0.0"), dependency("moved", "3.0.0"), dependency("twice", "1.0.0")];
-        let new = [
-            dependency("moved", "3.1.0"),
-            dependency("same", "2.0.0"),
-            dependency("added", "0.1.0"),
-            dependency("twice", "1.0.0"),
-            dependency("twice", "2.0.0"),
-        ];
+        let new = [dependency("moved", "3.1.0"), dependency("same", "2.0.0"), dependency("added", "0.1.0"), dependency("twice", "1.0.0"), dependency("twice", "2.0.0")];
         let told: Vec<String> = changes(&versions(&old), &versions(&new)).into_iter().map(|(name, change)| format!("{name}: {change}")).collect();
         assert_eq!(told, ["added: 0.1.0", "gone: removed", "moved: 3.0.0 -> 3.1.0", "twice: 1.0.0 -> 1.0.0, 2.0.0"]);
     }

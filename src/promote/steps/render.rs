@@ -101,24 +101,18 @@ fn is_inside(workspace: &Workspace, real: &Path) -> bool {
 }
 
 /// The environment's part in a tool's failure: a remote that cannot be reached or refuses our credentials. None: the step's own doing.
-pub(super) fn remote_failure(tool: &str, output: &ToolOutput, workspace: &Workspace) -> Option<Failure> {
-    let said = output.stderr.to_lowercase();
-    let any = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
-    let (kind, hint) = if any(&["401 unauthorized", "403 forbidden", "basic credential not found", "unauthorized:", "denied:"]) {
-        (FailureKind::Refused, "add a rule for it to `credentials` in `consign.yaml`, or check the one that is there")
-    } else if any(&[
-        "dial tcp",
-        "no such host",
-        "i/o timeout",
-        "connection reset",
-        "tls handshake",
-        "tls: ",
-        "502 bad gateway",
-        "503 service unavailable",
-    ]) {
-        (FailureKind::Remote, "the next tick tries again; if it stays so, check the URL and the network")
-    } else {
-        return None;
+pub(super) fn remote_failure(tool: &str, output: &ToolOutput) -> Option<Failure> {
+    const REFUSED: [&str; 5] = ["401 unauthorized", "403 forbidden", "basic credential not found", "unauthorized:", "denied:"];
+    const UNREACHABLE: [&str; 8] =
+        ["dial tcp", "no such host", "i/o timeout", "connection reset", "tls handshake", "tls: ", "502 bad gateway", "503 service unavailable"];
+    let line = |signs: &[&str]| {
+        let said = |line: &&str| signs.iter().any(|sign| line.to_lowercase().contains(sign));
+        output.stderr.lines().find(said).map(|line| line.trim().trim_start_matches("Error: ").to_owned())
     };
-    Some(Failure::new(kind, format!("{tool} could not fetch from a remote: {}", output.complaint(workspace.root()))).hint(hint))
+    let (kind, line, hint) = match (line(&REFUSED), line(&UNREACHABLE)) {
+        (Some(line), _) => (FailureKind::Refused, line, "add a rule for it to `credentials` in `consign.yaml`, or check the one that is there"),
+        (None, Some(line)) => (FailureKind::Remote, line, "the next tick tries again; if it stays so, check the URL and the network"),
+        (None, None) => return None,
+    };
+    Some(Failure::new(kind, format!("{tool} could not fetch from a remote: {line}")).hint(hint))
 }

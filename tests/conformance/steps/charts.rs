@@ -3,11 +3,16 @@
 #[path = "../../it/support/helm_repo.rs"]
 #[allow(dead_code)]
 mod helm_repo;
+#[path = "../../it/support/tools.rs"]
+#[allow(dead_code)]
+mod tools;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
+use consign::promote::step::Doors;
+use consign::promote::tools::Tools;
 use helm_repo::{ChartServer, Package};
 use serde_json::{Value, json};
 
@@ -15,6 +20,12 @@ use super::Scene;
 
 /// The repositories of a case; they end with this value.
 pub struct Servers(#[allow(dead_code)] Vec<ChartServer>);
+
+/// Doors with the tools of the tests.
+#[allow(clippy::needless_update)]
+pub fn doors() -> Doors {
+    Doors { tools: Tools::searching(tools::search_path()), ..Doors::default() }
+}
 
 /// Serves the chart repositories of a case and names them among the scene's placeholders.
 pub fn serve(scene: &mut Scene, case: &Value) -> Result<Servers, String> {
