@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod config;
 mod git;
 mod house;
 mod ledger;
