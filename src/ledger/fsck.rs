@@ -204,6 +204,8 @@ impl<'a> Walk<'a> {
             };
             self.report(id, "", message);
         }
+        let written: Vec<RecordPath> = changes.iter().filter(|change| change.after.is_some()).filter_map(|change| change.path.parse().ok()).collect();
+        let retired = legal::retired(written.iter());
         let mut after = BTreeMap::new();
         for change in changes {
             let Ok(path) = change.path.parse::<RecordPath>() else {
@@ -217,7 +219,7 @@ impl<'a> Walk<'a> {
             let Some(new) = self.read(id, &change.path, change.after)? else { continue };
             // A file that was broken before was reported then; what replaces it is judged as new.
             let old = self.read_quietly(change.before)?;
-            for problem in legal::change(old.as_ref(), new.as_ref(), kind) {
+            for problem in legal::change(old.as_ref(), new.as_ref(), kind, &retired) {
                 self.report(id, &change.path, problem);
             }
             after.insert(path, new);

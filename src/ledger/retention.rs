@@ -12,7 +12,7 @@ use crate::model::{FreightName, ProjectName};
 
 use super::draft::{Draft, Stop, ulid_of};
 use super::legal::ChangeKind;
-use super::records::RecordPath;
+use super::records::{RecordPath, StageRecord};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,24 +62,17 @@ impl Draft<'_> {
     fn retain_promotions(&mut self, project: &ProjectName, retention: Retention) -> Result<usize, Stop> {
         let mut gone = Vec::new();
         for stage in self.state().stages_with_promotions(project)? {
-            let mut names = self.state().promotions(project, &stage)?;
-            if names.len() <= retention.promotions {
+            if self.state().promotions(project, &stage)?.len() <= retention.promotions {
                 continue;
             }
-            names.reverse();
-            // What is running is near the front, so only as much is read as there can be doubt about.
-            let mut oldest_in_use = None;
-            for (index, name) in names.iter().enumerate() {
-                if self.promotion(project, &stage, name)?.is_some_and(|promotion| !promotion.status.phase.is_terminal()) {
-                    oldest_in_use = Some(index);
-                }
-            }
+            let mut promotions = self.promotions(project, &stage)?;
+            promotions.reverse();
+            let oldest_in_use = promotions.iter().rposition(|promotion| !promotion.status.phase.is_terminal());
             let kept = oldest_in_use.map_or(0, |index| index + 1) + retention.promotions;
-            for name in names.into_iter().skip(kept) {
-                let created = match self.promotion(project, &stage, &name)?.and_then(|promotion| promotion.metadata.creation_timestamp) {
-                    Some(created) => Some(created),
-                    None => ulid_of(&name).and_then(|ulid| Timestamp::from_millisecond(i64::try_from(ulid.timestamp_ms()).ok()?).ok()),
-                };
+            for promotion in promotions.into_iter().skip(kept) {
+                let name = promotion.name();
+                let by_name = || Timestamp::from_millisecond(i64::try_from(ulid_of(&name)?.timestamp_ms()).ok()?).ok();
+                let created = promotion.metadata.creation_timestamp.or_else(by_name);
                 if created.is_some_and(|created| self.old_enough(created, retention)) {
                     gone.push((stage.clone(), name));
                 }
@@ -124,18 +117,15 @@ impl Draft<'_> {
     /// Freight that a stage holds, or that a promotion which has not ended will bring there.
     fn held_freight(&self, project: &ProjectName) -> Result<BTreeSet<FreightName>, Stop> {
         let mut held = BTreeSet::new();
-        for stage in self.state().stages(project)? {
-            let Some(record) = self.state().stage(project, &stage)? else { continue };
+        let stages = self.state().stages(project)?.into_iter().map(|stage| RecordPath::Stage(project.clone(), stage));
+        for record in self.get_all::<StageRecord>(stages)?.into_iter().flatten() {
             held.extend(
                 record.status.current_freight().into_iter().flat_map(|collection| collection.items.values()).map(|freight| freight.name.clone()),
             );
         }
         for stage in self.state().stages_with_promotions(project)? {
-            for name in self.state().promotions(project, &stage)? {
-                if let Some(promotion) = self.promotion(project, &stage, &name)?.filter(|promotion| !promotion.status.phase.is_terminal()) {
-                    held.insert(promotion.spec.freight.clone());
-                }
-            }
+            let promotions = self.promotions(project, &stage)?;
+            held.extend(promotions.iter().filter(|promotion| !promotion.status.phase.is_terminal()).map(|promotion| promotion.spec.freight.clone()));
         }
         Ok(held)
     }

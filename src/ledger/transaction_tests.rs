@@ -286,6 +286,8 @@ async fn a_retired_stage_keeps_its_record_and_its_promotions_are_aborted() {
             let name = draft.create_promotion(new_promotion("prod", HASH))?;
             draft.stage_mut(&shop(), &"prod".into())?.status.current_promotion =
                 Some(PromotionReference { name: name.clone(), ..PromotionReference::default() });
+            draft.create_freight(&shop(), freight("aaaa"))?;
+            draft.freight_mut(&shop(), &"aaaa".into())?.status.verified_in.insert("prod".into(), VerifiedStage::default());
             Ok(name)
         })
         .await
@@ -295,6 +297,7 @@ async fn a_retired_stage_keeps_its_record_and_its_promotions_are_aborted() {
     assert_eq!(ended, [name.clone()]);
     let state = ledger.read().await.unwrap();
     assert!(state.stage(&shop(), &"prod".into()).unwrap().is_none());
+    assert!(state.freight(&shop(), &"aaaa".into()).unwrap().unwrap().status.verified_in.is_empty(), "as when a Stage is deleted in Kargo");
     let promotion = state.promotion(&shop(), &"prod".into(), &name).unwrap().unwrap();
     assert_eq!((promotion.status.phase, promotion.status.message.as_str()), (PromotionPhase::Aborted, "stage `prod` is gone from the definitions"));
     assert!(state.get::<crate::ledger::StageRecord>(&RecordPath::RetiredStage(shop(), "prod".into())).unwrap().is_some());
