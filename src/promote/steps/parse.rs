@@ -10,7 +10,8 @@ use crate::promote::step::StepResult;
 
 /// Evaluates outputs on a document, all or none.
 pub(super) fn outputs(path: &str, document: Value, outputs: &[ExpressionOutput], now: Timestamp) -> Result<StepResult, Stop> {
-    let context = Context { document, now, ..Context::default() };
+    let mut context = Context::default();
+    (context.document, context.now) = (document, now);
     let mut found = Map::new();
     for output in outputs {
         let value = expr::bare(Site::Parse, &output.from_expression, &context).and_then(|value| value.to_json());
