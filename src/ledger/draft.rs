@@ -15,7 +15,6 @@ use crate::git::Oid;
 use crate::model::{
     Claim, Freight, FreightName, LiveFreight, Origin, ProjectName, Promotion, PromotionName, PromotionPhase, StageName, StepStatus, WarehouseName,
 };
-
 use crate::plan::bookkeeping;
 
 use super::legal::{self, ChangeKind};
