@@ -146,8 +146,8 @@ impl State {
     pub fn stages_with_promotions(&self, project: &ProjectName) -> Result<Vec<StageName>, Failure> {
         let files = self.files(&format!("{project}/promotions"))?;
         let names: BTreeSet<StageName> = files
-            .into_iter()
-            .filter_map(|(path, _)| match path.parse() {
+            .into_keys()
+            .filter_map(|path| match path.parse() {
                 Ok(RecordPath::Promotion(_, stage, _)) => Some(stage),
                 _ => None,
             })
@@ -162,8 +162,8 @@ impl State {
     pub fn all_freight(&self, project: &ProjectName) -> Result<Vec<FreightName>, Failure> {
         let mut names: Vec<FreightName> = self
             .files(&RecordPath::all_freight(project))?
-            .into_iter()
-            .filter_map(|(path, _)| match path.parse() {
+            .into_keys()
+            .filter_map(|path| match path.parse() {
                 Ok(RecordPath::Freight(_, name)) => Some(name),
                 _ => None,
             })
@@ -323,7 +323,7 @@ impl State {
                         wanted.extend(self.committed(&RecordPath::Freight(project.clone(), name.clone()).to_string())?);
                     }
                 }
-                Scope::AllFreight(project) => wanted.extend(self.files(&RecordPath::all_freight(project))?.into_iter().filter_map(|(_, id)| id)),
+                Scope::AllFreight(project) => wanted.extend(self.files(&RecordPath::all_freight(project))?.into_values().flatten()),
                 Scope::Promotions(project, stage) => {
                     wanted.extend(self.folder(&RecordPath::promotions(project, stage))?.iter().map(|entry| entry.id))
                 }
@@ -332,7 +332,7 @@ impl State {
                         wanted.extend(self.committed(&path.to_string())?);
                     }
                 }
-                Scope::Everything => wanted.extend(self.files("")?.into_iter().filter_map(|(_, id)| id)),
+                Scope::Everything => wanted.extend(self.files("")?.into_values().flatten()),
             }
         }
         Ok(wanted.into_iter().filter(|id| !self.cache.has_record(*id) && !self.branch.has_blob(*id)).collect())

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
 
 use std::sync::Arc;
 
@@ -294,7 +294,7 @@ async fn a_retired_stage_keeps_its_record_and_its_promotions_are_aborted() {
         .unwrap();
     let ended =
         ledger.transact(&occasion, |draft| draft.retire_stage(&shop(), &"prod".into(), "stage `prod` is gone from the definitions")).await.unwrap();
-    assert_eq!(ended, [name.clone()]);
+    assert_eq!(ended, std::slice::from_ref(&name));
     let state = ledger.read().await.unwrap();
     assert!(state.stage(&shop(), &"prod".into()).unwrap().is_none());
     assert!(state.freight(&shop(), &"aaaa".into()).unwrap().unwrap().status.verified_in.is_empty(), "as when a Stage is deleted in Kargo");
