@@ -15,6 +15,7 @@
 
 pub mod branch;
 mod cache;
+mod claims;
 pub mod draft;
 pub mod fsck;
 pub mod legal;
