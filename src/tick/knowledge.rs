@@ -10,7 +10,7 @@ pub fn with<T>(registry: &Registry, local: bool, call: impl FnOnce(Knowledge<'_>
     let kinds: Vec<String> = registry.kinds().map(str::to_owned).collect();
     let schema = |kind: &str| registry.get(kind).map(|step| step.schema()).or_else(|| config::schema_of(kind));
     let expression = |site: ExpressionSite, text: &str| compile(site, text);
-    let constraint = |text: &str| freight::semver::Constraint::parse(text).map(drop).map_err(|error| error.to_string());
+    let constraint = |text: &str| text.parse::<freight::semver::Constraint>().map(drop).map_err(|error| error.to_string());
     let normalize = |kind: RepositoryKind, url: &str| match kind {
         RepositoryKind::Git => freight::url::git(url),
         RepositoryKind::Image => freight::url::image(url),
@@ -18,7 +18,7 @@ pub fn with<T>(registry: &Registry, local: bool, call: impl FnOnce(Knowledge<'_>
     };
     let by_hand = |warehouse: &crate::model::Warehouse, made: crate::model::Freight, taken: &dyn Fn(&str) -> bool| {
         freight::assemble::by_hand(warehouse, made, |alias| taken(alias))
-            .map_err(|violations| violations.into_iter().map(|violation| (violation.field.to_owned(), violation.problem.to_string())).collect())
+            .map_err(|violations| violations.into_iter().map(|violation| (violation.field.to_owned(), violation.to_string())).collect())
     };
     let alias = |name: &crate::model::FreightName| freight::alias::alias_of(name, |_| false);
     let local_url = move |url: &str| local && (url.starts_with("file://") || url.starts_with('/') || url.starts_with("./") || url.starts_with("../"));
