@@ -3,10 +3,10 @@
 //! Prints one line a file; exits 1 if any case differs. `CONFORMANCE_DIR=DIR` runs the cases of another folder, `CONFORMANCE_REPORT=FILE` writes
 //! which ids passed how, `CONFORMANCE_ONLY=FILE[/ID-PART]` runs one file or the cases whose id contains a text, with what came out.
 
-#[path = "conformance/definitions.rs"]
-mod definitions;
 #[path = "conformance/availability.rs"]
 mod availability;
+#[path = "conformance/definitions.rs"]
+mod definitions;
 #[path = "conformance/freight.rs"]
 mod freight;
 #[path = "conformance/harness.rs"]
@@ -23,11 +23,11 @@ use harness::Family;
 fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
+        Family { file: "availability", prepare: availability::prepare },
         Family { file: "definitions", prepare: definitions::prepare },
+        Family { file: "freight", prepare: freight::prepare },
         Family { file: "step-config", prepare: step_config::prepare },
         Family { file: "steps", prepare: steps::prepare },
-        Family { file: "availability", prepare: availability::prepare },
-        Family { file: "freight", prepare: freight::prepare },
         Family { file: "yaml", prepare: yaml::prepare },
     ];
     harness::run(&families)
