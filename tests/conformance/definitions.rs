@@ -8,9 +8,10 @@ use consign::config::admission::{Admitted, Class, Finding, Layer, NamespaceState
 use consign::config::yaml::FieldPath;
 use consign::config::{Knowledge, RepositoryKind};
 use consign::freight;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Outcome, Runner, judge};
+use crate::harness::{Runner, judge};
 
 #[path = "definitions/promotion.rs"]
 mod promotion;
@@ -28,6 +29,20 @@ pub fn prepare(_document: &Value) -> Runner {
 pub struct There {
     /// Admitted objects by kind, namespace and name.
     pub objects: BTreeMap<(String, String, String), Value>,
+}
+
+impl There {
+    /// A resource as its type.
+    pub fn read<T: DeserializeOwned>(&self, kind: &str, namespace: &str, name: &str) -> Option<T> {
+        let object = self.objects.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))?;
+        Some(serde_json::from_value(object.clone()).expect("an admitted resource has its type"))
+    }
+
+    /// All resources of a kind in a namespace.
+    pub fn all<T: DeserializeOwned>(&self, kind: &str, namespace: &str) -> Vec<T> {
+        let of_kind = self.objects.keys().filter(|(known, there, _)| known == kind && there == namespace);
+        of_kind.filter_map(|(_, _, name)| self.read(kind, namespace, name)).collect()
+    }
 }
 
 fn run(case: &Value) -> Value {
@@ -91,8 +106,8 @@ fn run(case: &Value) -> Value {
             Some(kind) => admit(kind, doc, &world),
             None => Admitted { object: doc.clone(), refused: Vec::new(), unknown: Vec::new(), respelled: Vec::new() },
         };
-        if matches!(kind_name, "Promotion" | "PromotionRequest") && outcome.refused.is_empty() {
-            promotion::admit(&mut outcome, &there);
+        if kind_name == "Promotion" {
+            promotion::admit(&mut outcome, doc, &there);
         }
         if kind_name == "Freight" {
             update_of_freight(doc, there.objects.get(&key(doc)), &mut outcome);
