@@ -77,9 +77,7 @@ fn run(case: &Value) -> Value {
     for (at, doc) in docs.iter().enumerate() {
         let last = at + 1 == docs.len();
         let kind_name = doc["kind"].as_str().unwrap_or_default();
-        let key = |object: &Value| {
-            (kind_name.to_owned(), text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned())
-        };
+        let key = |object: &Value| (kind_name.to_owned(), text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned());
         if last && case["op"] == "delete" {
             return promotion::delete(doc, &there);
         }
@@ -248,7 +246,9 @@ fn same_values(want: Option<&Value>, got: Option<&Value>) -> bool {
         (Some(Value::String(want)), Some(Value::String(got))) => {
             want == got
                 || (want == "<generated>" && !got.is_empty())
-                || want.split_once("<ulid>").is_some_and(|(start, end)| got.starts_with(start) && got.ends_with(end) && got.len() == want.len() - 6 + 26)
+                || want
+                    .split_once("<ulid>")
+                    .is_some_and(|(start, end)| got.starts_with(start) && got.ends_with(end) && got.len() == want.len() - 6 + 26)
         }
         (want, got) => want == got,
     }

@@ -31,9 +31,7 @@ pub(super) fn check(kind: &Kind, admitted: &mut Admitted) {
         ),
     }
     if kind.cluster_scoped && metadata.get("namespace").is_some_and(|namespace| namespace != "") {
-        found.push(
-            refuse(Class::Forbidden, path.field("namespace"), format!("a {} belongs to no namespace", kind.name)).help("take the line away"),
-        );
+        found.push(refuse(Class::Forbidden, path.field("namespace"), format!("a {} belongs to no namespace", kind.name)).help("take the line away"));
     }
     for field in ["labels", "annotations"] {
         let map = match metadata.get(field) {
@@ -63,9 +61,11 @@ pub(super) fn check(kind: &Kind, admitted: &mut Admitted) {
         if is_label_value(&shard) {
             set_label(&mut admitted.object, "kargo.akuity.io/shard", &shard);
         } else {
-            found.push(
-                refuse(Class::Invalid, path.field("labels"), format!("`shard` becomes a label, and `{shard}` is not a label value: {LABEL_WORDS}")),
-            );
+            found.push(refuse(
+                Class::Invalid,
+                path.field("labels"),
+                format!("`shard` becomes a label, and `{shard}` is not a label value: {LABEL_WORDS}"),
+            ));
         }
     }
     admitted.refused.extend(found);

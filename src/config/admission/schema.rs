@@ -270,7 +270,11 @@ fn apply_fields(fields: &[Field], map: &mut Map<String, Value>, path: &FieldPath
 impl List {
     fn apply(&self, items: &mut [Value], path: &FieldPath, found: &mut Findings) {
         if items.len() < self.min {
-            found.error(path, Class::Invalid, format!("at least {} is needed here", if self.min == 1 { "one item".into() } else { self.min.to_string() }));
+            found.error(
+                path,
+                Class::Invalid,
+                format!("at least {} is needed here", if self.min == 1 { "one item".into() } else { self.min.to_string() }),
+            );
         }
         if let Some(max) = self.max.filter(|max| items.len() > *max) {
             found.error(path, Class::Invalid, format!("at most {max} items are possible here"));

@@ -19,10 +19,10 @@ use crate::model::GoDuration;
 /// What Kargo's mutating webhook writes before the structure is checked.
 pub(super) fn prepare(object: &mut Value) {
     // Any duration of Go is rewritten to its canonical form; that is why `.5h` passes although the pattern forbids it.
-    if let Some(Value::String(interval)) = object.pointer_mut("/spec/interval") {
-        if let Ok(duration) = interval.parse::<GoDuration>() {
-            *interval = duration.to_string();
-        }
+    if let Some(Value::String(interval)) = object.pointer_mut("/spec/interval")
+        && let Ok(duration) = interval.parse::<GoDuration>()
+    {
+        *interval = duration.to_string();
     }
 }
 
@@ -92,8 +92,7 @@ static GIT_URL: LazyLock<Regex> = LazyLock::new(|| {
     )
     .expect("a constant pattern compiles")
 });
-static BRANCH: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^[a-zA-Z0-9]([a-zA-Z0-9._/-]*[a-zA-Z0-9_-])?$").expect("a constant pattern compiles"));
+static BRANCH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^[a-zA-Z0-9]([a-zA-Z0-9._/-]*[a-zA-Z0-9_-])?$").expect("a constant pattern compiles"));
 static IMAGE_URL: LazyLock<Regex> = LazyLock::new(|| {
     const WORD: &str = r"[0-9A-Za-z_]+([\.-][0-9A-Za-z_]+)*";
     Regex::new(&format!("^({WORD}(:[0-9]+)?/)?({WORD})(/{WORD})*$")).expect("a constant pattern compiles")
@@ -160,8 +159,11 @@ fn decode(subscription: &mut Value, path: &FieldPath, admitted: &mut Admitted) -
     let body = &map[written];
     let kind = TYPES.into_iter().find(|kind| kind == written).filter(|_| !body.is_null());
     let Some(kind) = kind else {
-        let message =
-            if body.is_null() { format!("`{written}` is empty") } else { format!("`{written}` is not a type of subscription; known: `git`, `image`, `chart`") };
+        let message = if body.is_null() {
+            format!("`{written}` is empty")
+        } else {
+            format!("`{written}` is not a type of subscription; known: `git`, `image`, `chart`")
+        };
         let help = match nearest(written, TYPES).filter(|known| *known != written.as_str()) {
             Some(known) => format!("did you mean `{known}`?"),
             None if body.is_null() => "give it at least a `repoURL`".into(),
@@ -207,10 +209,7 @@ impl Takes {
             (Self::Texts, Value::Array(items)) => items.iter().all(|item| item.is_string() || item.is_null()),
             (Self::Number, Value::Number(number)) => number.is_i64(),
             (Self::Time, Value::String(text)) => {
-                return text
-                    .parse::<jiff::Timestamp>()
-                    .map(|_| ())
-                    .map_err(|_| format!("`{text}` is not a time such as `2026-01-01T00:00:00Z`"));
+                return text.parse::<jiff::Timestamp>().map(|_| ()).map_err(|_| format!("`{text}` is not a time such as `2026-01-01T00:00:00Z`"));
             }
             _ => false,
         };
@@ -236,7 +235,12 @@ impl Takes {
 
 /// The value of a field of a subscription, whatever the case of its name; null counts as absent.
 pub(crate) fn field<'v>(body: &'v Value, name: &str) -> Option<&'v Value> {
-    body.as_object()?.iter().filter(|(written, _)| written.eq_ignore_ascii_case(name)).map(|(_, value)| value).next_back().filter(|value| !value.is_null())
+    body.as_object()?
+        .iter()
+        .filter(|(written, _)| written.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
+        .next_back()
+        .filter(|value| !value.is_null())
 }
 
 /// The text of a field of a subscription, empty where there is none.
@@ -286,7 +290,9 @@ fn check_name(subscription: &Value, path: &FieldPath, names: &mut BTreeMap<Strin
     }
     match names.get(name) {
         Some(first) => refused.push(
-            Finding::webhook(Class::Invalid, path, format!("the name `{name}` is used twice")).related(first.clone()).help("give each subscription its own name"),
+            Finding::webhook(Class::Invalid, path, format!("the name `{name}` is used twice"))
+                .related(first.clone())
+                .help("give each subscription its own name"),
         ),
         None => {
             names.insert(name.to_owned(), path);
@@ -326,10 +332,12 @@ impl Body<'_> {
         };
         if url.is_empty() {
             self.refuse("repoURL", Class::Invalid, "`repoURL` is required", format!("write {what}, such as `{example}`"));
-        } else if !pattern.is_match(&url) && !(self.kind == "git" && (knowledge.local_url)(&url)) {
+        } else if !(pattern.is_match(&url) || self.kind == "git" && (knowledge.local_url)(&url)) {
             let help = match self.kind {
                 "image" if url.contains("://") => "write it without a scheme".to_owned(),
-                "image" if url.rsplit('/').next().is_some_and(|last| last.contains([':', '@'])) => "write it without tag and digest; `constraint` says which".to_owned(),
+                "image" if url.rsplit('/').next().is_some_and(|last| last.contains([':', '@'])) => {
+                    "write it without tag and digest; `constraint` says which".to_owned()
+                }
                 _ => format!("write it as `{example}`"),
             };
             self.refuse("repoURL", Class::Invalid, format!("`{url}` is not {what}"), help);
@@ -340,7 +348,9 @@ impl Body<'_> {
             _ => self.check_chart(&url, knowledge),
         }
         match field(self.body, "discoveryLimit").and_then(Value::as_i64) {
-            Some(limit) if limit > 100 => self.refuse("discoveryLimit", Class::Invalid, format!("{limit} is too many; at most 100 are looked at"), "write at most 100"),
+            Some(limit) if limit > 100 => {
+                self.refuse("discoveryLimit", Class::Invalid, format!("{limit} is too many; at most 100 are looked at"), "write at most 100")
+            }
             Some(limit) if limit < 1 => self.refuse("discoveryLimit", Class::Invalid, format!("{limit} is too few"), "write at least 1"),
             _ => {}
         }
@@ -349,7 +359,8 @@ impl Body<'_> {
     fn check_strategy(&mut self, name: &str, known: &[&str]) -> String {
         let strategy = self.text(name);
         if !known.contains(&strategy.as_str()) {
-            let help = nearest(&strategy, known.iter().copied()).map_or_else(|| format!("write one of them as `{name}`"), |known| format!("did you mean `{known}`?"));
+            let help = nearest(&strategy, known.iter().copied())
+                .map_or_else(|| format!("write one of them as `{name}`"), |known| format!("did you mean `{known}`?"));
             self.refuse(name, Class::NotSupported, not_one_of(&strategy, known), help);
         }
         strategy
@@ -361,7 +372,12 @@ impl Body<'_> {
             return;
         }
         if let Err(reason) = (knowledge.constraint)(&constraint) {
-            self.refuse(name, Class::Invalid, format!("`{constraint}` is not a version constraint: {reason}"), "write a form such as `^1.2.0`, `~1.2` or `>=1.0.0 <2.0.0`");
+            self.refuse(
+                name,
+                Class::Invalid,
+                format!("`{constraint}` is not a version constraint: {reason}"),
+                "write a form such as `^1.2.0`, `~1.2` or `>=1.0.0 <2.0.0`",
+            );
         }
     }
 
@@ -384,21 +400,36 @@ impl Body<'_> {
     fn check_image(&mut self, knowledge: &Knowledge<'_>) {
         match self.check_strategy("imageSelectionStrategy", &IMAGE_STRATEGIES).as_str() {
             "Digest" if self.text("constraint").is_empty() => {
-                self.refuse("constraint", Class::Invalid, "`Digest` watches one tag; `constraint` names it", "add `constraint: latest`, or the tag you mean");
+                self.refuse(
+                    "constraint",
+                    Class::Invalid,
+                    "`Digest` watches one tag; `constraint` names it",
+                    "add `constraint: latest`, or the tag you mean",
+                );
             }
             "SemVer" => self.check_constraint("constraint", knowledge),
             _ => {}
         }
         let platform = self.text("platform");
         if !platform.is_empty() && !platform.contains('/') {
-            self.refuse("platform", Class::Invalid, format!("`{platform}` is not a platform"), "write `<os>/<arch>` or `<os>/<arch>/<variant>`, such as `linux/amd64`");
+            self.refuse(
+                "platform",
+                Class::Invalid,
+                format!("`{platform}` is not a platform"),
+                "write `<os>/<arch>` or `<os>/<arch>/<variant>`, such as `linux/amd64`",
+            );
         }
     }
 
     fn check_chart(&mut self, url: &str, knowledge: &Knowledge<'_>) {
         let name = self.text("name");
         if url.starts_with("oci://") && !name.is_empty() {
-            self.refuse("name", Class::Invalid, "an OCI repository holds one chart, so it takes no `name`", format!("write `repoURL: {}/{name}` and take `name` away", url.trim_end_matches('/')));
+            self.refuse(
+                "name",
+                Class::Invalid,
+                "an OCI repository holds one chart, so it takes no `name`",
+                format!("write `repoURL: {}/{name}` and take `name` away", url.trim_end_matches('/')),
+            );
         } else if (url.starts_with("http://") || url.starts_with("https://")) && name.is_empty() {
             self.refuse("name", Class::Invalid, "a chart repository holds many charts; `name` says which", "add `name:` and the chart's name");
         }
@@ -453,7 +484,10 @@ pub(super) fn json_schema() -> Value {
     properties.insert("name".into(), json!({"type": "string", "maxLength": 63}));
     for kind in TYPES {
         let schema = Schema::Object(
-            fields(kind).iter().map(|(name, takes)| if *name == "repoURL" { must(name, takes.schema(), "") } else { may(name, takes.schema(), "") }).collect(),
+            fields(kind)
+                .iter()
+                .map(|(name, takes)| if *name == "repoURL" { must(name, takes.schema(), "") } else { may(name, takes.schema(), "") })
+                .collect(),
         );
         let mut schema = schema.to_json_schema();
         match kind {

@@ -86,12 +86,16 @@ impl Look<'_, '_> {
             _ => whole,
         };
         let (severity, help) = match site {
-            ExpressionSite::LinkCondition => (Diagnostic::warning as fn(&'static str, String) -> Diagnostic, "the link is hidden until its condition compiles"),
-            ExpressionSite::CommitFilter | ExpressionSite::TagFilter | ExpressionSite::FreightCreation => {
-                (Diagnostic::error as fn(&'static str, String) -> Diagnostic, "write the expression without `${{ }}`; try it with `consign eval --site`")
+            ExpressionSite::LinkCondition => {
+                (Diagnostic::warning as fn(&'static str, String) -> Diagnostic, "the link is hidden until its condition compiles")
             }
+            ExpressionSite::CommitFilter | ExpressionSite::TagFilter | ExpressionSite::FreightCreation => (
+                Diagnostic::error as fn(&'static str, String) -> Diagnostic,
+                "write the expression without `${{ }}`; try it with `consign eval --site`",
+            ),
             _ => (Diagnostic::error as fn(&'static str, String) -> Diagnostic, "try it with `consign eval`"),
         };
-        self.found.push(severity("config/bad-expression", format!("the expression does not compile: {}", error.message)).at(place, "here").help(help));
+        self.found
+            .push(severity("config/bad-expression", format!("the expression does not compile: {}", error.message)).at(place, "here").help(help));
     }
 }

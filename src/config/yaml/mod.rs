@@ -65,9 +65,7 @@ impl Node {
             Content::Number(value) => Value::Number(value.clone()),
             Content::Text(value) => Value::String(value.clone()),
             Content::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Content::Mapping(entries) => {
-                Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect::<Map<_, _>>())
-            }
+            Content::Mapping(entries) => Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect::<Map<_, _>>()),
         }
     }
 

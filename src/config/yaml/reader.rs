@@ -136,7 +136,8 @@ fn parse_document(text: &str, range: Range<usize>, options: &Options) -> Result<
     let body = &text[offset..range.end];
     // The parser refuses a byte order mark inside a document, Kargo's reader does not: a stand-in of the same length takes its place meanwhile.
     let stand_in = body.contains(BYTE_ORDER_MARK).then(|| ('\u{e000}'..='\u{f8ff}').find(|c| !body.contains(*c))).flatten();
-    let parsed: Cow<'_, str> = stand_in.map_or(Cow::Borrowed(body), |stand_in| body.replace(BYTE_ORDER_MARK, stand_in.encode_utf8(&mut [0; 4])).into());
+    let parsed: Cow<'_, str> =
+        stand_in.map_or(Cow::Borrowed(body), |stand_in| body.replace(BYTE_ORDER_MARK, stand_in.encode_utf8(&mut [0; 4])).into());
     let limits = options.limits;
     let parser_options = granit_parser::options! {
         emit_comments: false,
@@ -144,7 +145,8 @@ fn parse_document(text: &str, range: Range<usize>, options: &Options) -> Result<
         block_nesting_limit: limits.depth,
         max_directive_bytes: 256,
     };
-    let mut builder = Builder { body, stand_in, offset, options: *options, stack: Vec::new(), anchors: HashMap::new(), decoded: 0, aliased: 0, root: None };
+    let mut builder =
+        Builder { body, stand_in, offset, options: *options, stack: Vec::new(), anchors: HashMap::new(), decoded: 0, aliased: 0, root: None };
     let mut documents = 0;
     for event in Parser::new_from_str_with_options(&parsed, parser_options) {
         let (event, span) = event.map_err(|error| {
@@ -152,7 +154,11 @@ fn parse_document(text: &str, range: Range<usize>, options: &Options) -> Result<
             let wrong = YamlError::new(at..at, error.kind().to_string());
             // The usual reason for "mapping values are not allowed": a template or sentence with `: ` in it.
             let line = text[..at].rsplit('\n').next().unwrap_or_default();
-            if line.trim_start().contains(": ") && text[at..].starts_with(':') { wrong.help("quote the text: written bare it cannot contain `: `") } else { wrong }
+            if line.trim_start().contains(": ") && text[at..].starts_with(':') {
+                wrong.help("quote the text: written bare it cannot contain `: `")
+            } else {
+                wrong
+            }
         })?;
         match event {
             Event::DocumentStart(_, version) => {
@@ -217,11 +223,9 @@ impl Builder<'_> {
                 self.put(node_or_key, anchor)
             }
             Event::SequenceStart(_, anchor, _) => self.open(bytes, anchor, FrameKind::List(Vec::new())),
-            Event::MappingStart(_, anchor, _) => self.open(
-                bytes,
-                anchor,
-                FrameKind::Mapping { entries: Vec::new(), explicit: HashMap::new(), merged: Vec::new(), key: None },
-            ),
+            Event::MappingStart(_, anchor, _) => {
+                self.open(bytes, anchor, FrameKind::Mapping { entries: Vec::new(), explicit: HashMap::new(), merged: Vec::new(), key: None })
+            }
             Event::SequenceEnd | Event::MappingEnd => self.close(bytes.end),
             Event::Alias(id) => self.alias(id, bytes),
             _ => Ok(()),
@@ -233,8 +237,9 @@ impl Builder<'_> {
         let text = restored.as_deref().unwrap_or(text);
         let plain = style == ScalarStyle::Plain;
         if plain && text.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
-            return Err(YamlError::new(span, "a line break that only YAML 1.1 knows stands in a bare text")
-                .help("quote the text, or write a line break"));
+            return Err(
+                YamlError::new(span, "a line break that only YAML 1.1 knows stands in a bare text").help("quote the text, or write a line break")
+            );
         }
         let core = tag.and_then(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:"));
         let scalar = match (tag, core.as_deref()) {
@@ -287,7 +292,8 @@ impl Builder<'_> {
 
     fn open(&mut self, span: Range<usize>, anchor: usize, kind: FrameKind) -> Result<(), YamlError> {
         if let Some(Frame { kind: FrameKind::Mapping { key: None, .. }, .. }) = self.stack.last() {
-            return Err(YamlError::new(span, "a list or mapping cannot be a key").help("quote the text if it begins with `{` or `[`, such as a `{{ }}` template"));
+            return Err(YamlError::new(span, "a list or mapping cannot be a key")
+                .help("quote the text if it begins with `{` or `[`, such as a `{{ }}` template"));
         }
         if self.stack.len() >= self.options.limits.depth {
             return Err(YamlError::new(span, format!("more than {} levels within each other", self.options.limits.depth)));

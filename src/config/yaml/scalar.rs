@@ -142,9 +142,5 @@ pub(super) fn float_key(value: f64) -> String {
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
     // A precision of "shortest" decides at six digits.
-    if (-4..6).contains(&exponent) {
-        format!("{value}")
-    } else {
-        format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
-    }
+    if (-4..6).contains(&exponent) { format!("{value}") } else { format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()) }
 }

@@ -34,7 +34,11 @@ pub fn admit(outcome: &mut Admitted, written: &Value, there: &There) {
     let all: Vec<Freight> = there.all("Freight", namespace);
     let available = |freight: &&Freight| is_available(&stage, freight, now);
     let freight = match text(written, "/spec/freight") {
-        "" => all.iter().filter(|freight| freight.origin.name == *text(written, "/spec/origin/name")).filter(available).max_by_key(|freight| freight.age_key()),
+        "" => all
+            .iter()
+            .filter(|freight| freight.origin.name == *text(written, "/spec/origin/name"))
+            .filter(available)
+            .max_by_key(|freight| freight.age_key()),
         name => all.iter().filter(|freight| freight.metadata.name == name).find(available),
     };
     let Some(freight) = freight else {
@@ -56,7 +60,9 @@ pub fn admit(outcome: &mut Admitted, written: &Value, there: &There) {
     promotion.spec.steps = inflated.steps;
     promotion.spec.vars = inflated.vars;
     let made = serde_json::to_value(&promotion).expect("a promotion serializes");
-    for (part, field) in [("metadata", "name"), ("metadata", "labels"), ("metadata", "annotations"), ("spec", "freight"), ("spec", "steps"), ("spec", "vars")] {
+    for (part, field) in
+        [("metadata", "name"), ("metadata", "labels"), ("metadata", "annotations"), ("spec", "freight"), ("spec", "steps"), ("spec", "vars")]
+    {
         if let Some(value) = made.get(part).and_then(|part| part.get(field)) {
             outcome.object[part][field] = value.clone();
         }
@@ -70,8 +76,13 @@ fn refuse_only(outcome: &mut Admitted, class: Class, path: &str, message: String
 /// Deletes a freight that no stage holds.
 pub fn delete(doc: &Value, there: &There) -> Value {
     let name = text(doc, "/metadata/name");
-    let held = there.all::<Stage>("Stage", text(doc, "/metadata/namespace")).iter().any(|stage| {
-        stage.status.freight_history.first().is_some_and(|collection| collection.items.values().any(|item| item.name == *name))
-    });
-    if held { json!({"valid": false, "by": "webhook", "errors": [{"path": "", "type": "Forbidden", "message": "in use"}]}) } else { json!({"valid": true}) }
+    let held = there
+        .all::<Stage>("Stage", text(doc, "/metadata/namespace"))
+        .iter()
+        .any(|stage| stage.status.freight_history.first().is_some_and(|collection| collection.items.values().any(|item| item.name == *name)));
+    if held {
+        json!({"valid": false, "by": "webhook", "errors": [{"path": "", "type": "Forbidden", "message": "in use"}]})
+    } else {
+        json!({"valid": true})
+    }
 }

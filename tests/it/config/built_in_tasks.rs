@@ -44,7 +44,8 @@ fn a_simple_stage_is_a_few_lines_with_them() {
 
 #[test]
 fn a_definition_of_the_same_name_takes_the_place_of_one() {
-    let own = "---\napiVersion: kargo.akuity.io/v1alpha1\nkind: ClusterPromotionTask\nmetadata: {name: bump-image}\nspec:\n  steps:\n  - uses: fail\n";
+    let own =
+        "---\napiVersion: kargo.akuity.io/v1alpha1\nkind: ClusterPromotionTask\nmetadata: {name: bump-image}\nspec:\n  steps:\n  - uses: fail\n";
     let loaded = load_text(&format!("{STAGE}{own}"));
     assert_eq!(lines(&loaded), Vec::<String>::new());
     assert_eq!(loaded.projects[0].tasks[&(TaskKind::ClusterPromotionTask, "bump-image".to_owned())].spec.steps.len(), 1);

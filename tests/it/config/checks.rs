@@ -26,7 +26,8 @@ fn steps(steps: &str) -> String {
 
 #[test]
 fn a_sound_project_is_silent() {
-    let text = format!("{PROJECT}{WAREHOUSE}{}{}", stage("test", "{direct: true}", &steps("      - uses: fail\n")), stage("prod", "{stages: [test]}", ""));
+    let text =
+        format!("{PROJECT}{WAREHOUSE}{}{}", stage("test", "{direct: true}", &steps("      - uses: fail\n")), stage("prod", "{stages: [test]}", ""));
     let loaded = load_text(&text);
     assert_eq!(lines(&loaded), Vec::<String>::new());
     assert_eq!(loaded.projects.len(), 1);
@@ -44,8 +45,14 @@ fn every_line_of_a_definition_can_be_found_again() {
 
 #[test]
 fn unknown_names_are_met_with_a_suggestion() {
-    let text = format!("{PROJECT}{WAREHOUSE}{}{}", stage("test", "{direct: true}", ""), stage("prod", "{stages: [tset]}", &steps("      - task: {name: bump-imag, kind: ClusterPromotionTask}\n      - uses: yaml-updat\n")));
-    let loaded = load_text(&text.replace("origin: {kind: Warehouse, name: web}\n    sources: {stages", "origin: {kind: Warehouse, name: wbe}\n    sources: {stages"));
+    let text = format!(
+        "{PROJECT}{WAREHOUSE}{}{}",
+        stage("test", "{direct: true}", ""),
+        stage("prod", "{stages: [tset]}", &steps("      - task: {name: bump-imag, kind: ClusterPromotionTask}\n      - uses: yaml-updat\n"))
+    );
+    let loaded = load_text(
+        &text.replace("origin: {kind: Warehouse, name: web}\n    sources: {stages", "origin: {kind: Warehouse, name: wbe}\n    sources: {stages"),
+    );
     assert_eq!(codes(&loaded), ["config/unknown-warehouse", "config/unknown-stage", "config/unknown-task", "config/unknown-step"]);
     assert_eq!(help(&loaded, "config/unknown-warehouse"), "did you mean `web`?");
     assert_eq!(help(&loaded, "config/unknown-stage"), "did you mean `test`?");
@@ -57,7 +64,8 @@ fn unknown_names_are_met_with_a_suggestion() {
 
 #[test]
 fn a_circle_of_stages_is_shown_once() {
-    let text = format!("{PROJECT}{WAREHOUSE}{}{}{}", stage("a", "{stages: [c]}", ""), stage("b", "{stages: [a]}", ""), stage("c", "{stages: [b]}", ""));
+    let text =
+        format!("{PROJECT}{WAREHOUSE}{}{}{}", stage("a", "{stages: [c]}", ""), stage("b", "{stages: [a]}", ""), stage("c", "{stages: [b]}", ""));
     let loaded = load_text(&text);
     assert_eq!(codes(&loaded), ["config/cycle"]);
     assert_eq!(loaded.diagnostics[0].message, "freight of `web` goes in a circle: `b` -> `c` -> `a` -> `b`");
@@ -80,11 +88,15 @@ fn a_stage_without_sources_and_a_soak_behind_control_flow_are_found() {
 #[test]
 fn missing_inputs_and_meeting_aliases_are_found_before_a_promotion_is_made() {
     let task = "apiVersion: kargo.akuity.io/v1alpha1\nkind: PromotionTask\nmetadata:\n  name: deploy\nspec:\n  vars:\n  - name: repo\n  - {name: branch, value: main}\n  steps:\n  - uses: git-push\n    as: push\n---\n";
-    let text = format!("{PROJECT}{WAREHOUSE}{task}{}", stage("test", "{direct: true}", &steps("      - task: {name: deploy}\n        as: deploy\n      - uses: fail\n        as: deploy::push\n")));
+    let text = format!(
+        "{PROJECT}{WAREHOUSE}{task}{}",
+        stage("test", "{direct: true}", &steps("      - task: {name: deploy}\n        as: deploy\n      - uses: fail\n        as: deploy::push\n"))
+    );
     let loaded = load_text(&text);
     assert_eq!(codes(&loaded), ["config/missing-input", "config/duplicate-alias"]);
     assert_eq!(underlined(&loaded, "config/duplicate-alias"), "deploy::push");
-    let given = text.replace("spec:\n  requestedFreight", "spec:\n  vars:\n  - {name: repo, value: x}\n  requestedFreight").replace("deploy::push", "other");
+    let given =
+        text.replace("spec:\n  requestedFreight", "spec:\n  vars:\n  - {name: repo, value: x}\n  requestedFreight").replace("deploy::push", "other");
     assert_eq!(lines(&load_text(&given)), Vec::<String>::new());
 }
 
@@ -134,7 +146,10 @@ fn a_project_with_the_old_spec_is_told_what_to_write() {
     let loaded = load_text(project);
     assert_eq!(codes(&loaded), ["config/moved"]);
     let (_, written) = help(&loaded, "config/moved").split_once("write:\n").unwrap();
-    assert_eq!(lines(&load_files(&[("a.yaml", PROJECT), ("b.yaml", written), ("c.yaml", WAREHOUSE), ("d.yaml", &stage("test", "{direct: true}", ""))])), Vec::<String>::new());
+    assert_eq!(
+        lines(&load_files(&[("a.yaml", PROJECT), ("b.yaml", written), ("c.yaml", WAREHOUSE), ("d.yaml", &stage("test", "{direct: true}", ""))])),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -159,7 +174,8 @@ fn scalars_that_yaml_reads_otherwise_are_noticed_where_anything_goes() {
 fn a_stage_that_feeds_itself_gets_the_line_to_add() {
     let warehouse = "apiVersion: kargo.akuity.io/v1alpha1\nkind: Warehouse\nmetadata:\n  name: web\nspec:\n  subscriptions:\n  - git:\n      repoURL: https://git.example.com/acme/gitops.git\n      branch: main\n---\n";
     let recipe = "      - uses: git-clone\n        config:\n          repoURL: ${{ vars.repo }}\n          checkout:\n          - {branch: main, path: ./src}\n      - uses: yaml-update\n        config:\n          path: ./src/env/${{ ctx.stage }}/values.yaml\n          updates:\n          - {key: a, value: b}\n      - uses: git-push\n        config: {path: ./src}\n";
-    let writing = stage("test", "{direct: true}", &steps(recipe)).replace("spec:\n  requested", "spec:\n  vars:\n  - {name: repo, value: https://git.example.com/acme/gitops}\n  requested");
+    let writing = stage("test", "{direct: true}", &steps(recipe))
+        .replace("spec:\n  requested", "spec:\n  vars:\n  - {name: repo, value: https://git.example.com/acme/gitops}\n  requested");
     let loaded = load_text(&format!("{PROJECT}{warehouse}{writing}"));
     assert_eq!(codes(&loaded), ["config/self-feeding"], "{:#?}", lines(&loaded));
     let (_, line) = help(&loaded, "config/self-feeding").split_once('\n').unwrap();
@@ -178,14 +194,24 @@ fn a_chain_that_nothing_proves_is_noticed_once_at_its_end() {
     let policies = "apiVersion: kargo.akuity.io/v1alpha1\nkind: ProjectConfig\nmetadata: {name: shop, namespace: shop}\nspec:\n  promotionPolicies:\n  - stageSelector: {name: 'glob:*'}\n    autoPromotionEnabled: true\n---\n";
     let push = steps("      - uses: git-push\n");
     let chain = |test: &str, prod: &str, recipe: &str| {
-        format!("{PROJECT}{WAREHOUSE}{policies}{}{}{}", stage("test", "{direct: true}", &push), stage("uat", test, &push), stage("prod", prod, recipe))
+        format!(
+            "{PROJECT}{WAREHOUSE}{policies}{}{}{}",
+            stage("test", "{direct: true}", &push),
+            stage("uat", test, &push),
+            stage("prod", prod, recipe)
+        )
     };
     let loaded = load_text(&chain("{stages: [test]}", "{stages: [uat]}", &push));
     assert_eq!(codes(&loaded), ["config/unproven-chain"]);
     assert_eq!(loaded.diagnostics[0].message, "a new freight goes through `test`, `uat`, `prod` in one tick: nothing proves it on the way");
     // A soak time, or a pull request, in between is enough.
-    assert_eq!(codes(&load_text(&chain("{stages: [test], requiredSoakTime: 1h}", "{stages: [uat], requiredSoakTime: 1h}", &push))), Vec::<&str>::new());
-    let gated = steps("      - task: {name: bump-image, kind: ClusterPromotionTask}\n        vars:\n        - {name: repoURL, value: https://git.example.com/x.git}\n        - {name: image, value: x}\n        - {name: gated, value: \"true\"}\n");
+    assert_eq!(
+        codes(&load_text(&chain("{stages: [test], requiredSoakTime: 1h}", "{stages: [uat], requiredSoakTime: 1h}", &push))),
+        Vec::<&str>::new()
+    );
+    let gated = steps(
+        "      - task: {name: bump-image, kind: ClusterPromotionTask}\n        vars:\n        - {name: repoURL, value: https://git.example.com/x.git}\n        - {name: image, value: x}\n        - {name: gated, value: \"true\"}\n",
+    );
     assert_eq!(codes(&load_text(&chain("{stages: [test], requiredSoakTime: 1h}", "{stages: [uat]}", &gated))), Vec::<&str>::new());
 }
 

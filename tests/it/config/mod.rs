@@ -15,8 +15,7 @@ fn load_text(text: &str) -> Loaded {
 
 /// Loads files by name and text, with what other rooms know as far as the tests need it.
 fn load_files(files: &[(&str, &str)]) -> Loaded {
-    let files: Vec<SourceFile> =
-        files.iter().map(|(path, text)| SourceFile { path: (*path).to_owned(), bytes: text.as_bytes().to_vec() }).collect();
+    let files: Vec<SourceFile> = files.iter().map(|(path, text)| SourceFile { path: (*path).to_owned(), bytes: text.as_bytes().to_vec() }).collect();
     let step_kinds: Vec<String> = ["git-clone", "git-commit", "git-push", "yaml-update", "fail"].map(str::to_owned).to_vec();
     let knowledge = Knowledge {
         step_kinds: &step_kinds,
@@ -63,7 +62,8 @@ fn lines(loaded: &Loaded) -> Vec<String> {
 
 /// The text under the primary label of the first diagnostic with this code.
 fn underlined<'l>(loaded: &'l Loaded, code: &str) -> &'l str {
-    let diagnostic = loaded.diagnostics.iter().find(|diagnostic| diagnostic.code == code).unwrap_or_else(|| panic!("no {code} in {:#?}", lines(loaded)));
+    let diagnostic =
+        loaded.diagnostics.iter().find(|diagnostic| diagnostic.code == code).unwrap_or_else(|| panic!("no {code} in {:#?}", lines(loaded)));
     loaded.sources.slice(&diagnostic.primary.as_ref().unwrap().place)
 }
 

@@ -36,7 +36,11 @@ fn mistakes_end_in_exit_code_2_and_json_lists_them() {
     let world = tempfile::tempdir().unwrap();
     std::fs::create_dir(world.path().join("defs")).unwrap();
     std::fs::write(world.path().join("consign.yaml"), "definitions: [defs]\nqueue: lifo\n").unwrap();
-    std::fs::write(world.path().join("defs/a.yaml"), "apiVersion: kargo.akuity.io/v1alpha1\nkind: Stage\nmetadata: {name: A, namespace: shop}\nspec: {requestedFreight: []}\n").unwrap();
+    std::fs::write(
+        world.path().join("defs/a.yaml"),
+        "apiVersion: kargo.akuity.io/v1alpha1\nkind: Stage\nmetadata: {name: A, namespace: shop}\nspec: {requestedFreight: []}\n",
+    )
+    .unwrap();
     let args = validate::Args { format: validate::Format::Json, ..validate::Args::default() };
     // A settings file that is wrong says nothing about folders, so the default ones are looked at.
     let (code, out) = run(world.path(), &args);
