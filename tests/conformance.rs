@@ -9,6 +9,8 @@ mod availability;
 mod definitions;
 #[path = "conformance/freight.rs"]
 mod freight;
+#[path = "conformance/expressions.rs"]
+mod expressions;
 #[path = "conformance/harness.rs"]
 mod harness;
 #[path = "conformance/step_config.rs"]
@@ -29,6 +31,7 @@ fn main() -> std::process::ExitCode {
         Family { file: "step-config", prepare: step_config::prepare },
         Family { file: "steps", prepare: steps::prepare },
         Family { file: "yaml", prepare: yaml::prepare },
+        Family { file: "expressions", prepare: expressions::prepare },
     ];
     harness::run(&families)
 }

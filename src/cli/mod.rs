@@ -1,5 +1,8 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
+pub mod eval;
+pub mod fsck;
+pub mod knowledge;
 pub mod schema;
 pub mod validate;
 

@@ -265,7 +265,9 @@ impl Query {
             _ => None,
         };
         let like = || match (&found, wanted) {
-            (Value::String(text), Value::String(pattern)) => globset::GlobBuilder::new(pattern).build().is_ok_and(|glob| glob.compile_matcher().is_match(text)),
+            (Value::String(text), Value::String(pattern)) => {
+                globset::GlobBuilder::new(pattern).build().is_ok_and(|glob| glob.compile_matcher().is_match(text))
+            }
             _ => false,
         };
         match comparison {
@@ -331,7 +333,8 @@ fn place(text: &str, node: &Node, parts: &[Part], value: &str, key: &str) -> Res
             let new = format!("{}{}", padding(index - items.len(), key)?, below(rest, value, key)?);
             // The array is written anew (measured), unless that would lose a comment.
             let between = items.windows(2).map(|pair| &text[pair[0].span.end..pair[1].span.start]);
-            let edges = [node.span.start + 1..items.first().map_or(close, |item| item.span.start), items.last().map_or(close, |item| item.span.end)..close];
+            let edges =
+                [node.span.start + 1..items.first().map_or(close, |item| item.span.start), items.last().map_or(close, |item| item.span.end)..close];
             if between.chain(edges.into_iter().map(|edge| &text[edge])).any(|gap| gap.contains('/')) {
                 return Ok((close..close, format!("{comma}{new}")));
             }

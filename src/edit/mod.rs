@@ -7,6 +7,7 @@ use serde_json::Value;
 
 pub mod json;
 pub mod key_path;
+pub mod kustomization;
 pub mod number;
 pub mod toml;
 pub mod yaml;

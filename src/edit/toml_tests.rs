@@ -17,7 +17,11 @@ fn only_the_bytes_of_the_value_change() {
         ("[a.b]\nc = 1\n", "a.b.c", "[a.b]\nc = 'x'\n"),
         ("a.b.c = 1\n", "a.b.c", "a.b.c = 'x'\n"),
         ("a = { b = [1, 2] }\n", "a.b.1", "a = { b = [1, 'x'] }\n"),
-        ("[[a]]\n[[a.b]]\nc = 1\n[[a]]\n[[a.b]]\nc = 2\n[[a.b]]\nc = 3\n", "a.1.b.0.c", "[[a]]\n[[a.b]]\nc = 1\n[[a]]\n[[a.b]]\nc = 'x'\n[[a.b]]\nc = 3\n"),
+        (
+            "[[a]]\n[[a.b]]\nc = 1\n[[a]]\n[[a.b]]\nc = 2\n[[a.b]]\nc = 3\n",
+            "a.1.b.0.c",
+            "[[a]]\n[[a.b]]\nc = 1\n[[a]]\n[[a.b]]\nc = 'x'\n[[a.b]]\nc = 3\n",
+        ),
         ("\"a.b\" = 1\n", r"a\.b", "\"a.b\" = 'x'\n"),
         ("d = 2026-01-15\n", "d", "d = 'x'\n"),
     ] {

@@ -123,7 +123,12 @@ impl Git {
                 let found = text.strip_prefix("git version ").unwrap_or(&text);
                 return Err(Failure::new(
                     FailureKind::Tool,
-                    format!("git {}.{} or newer is needed, `{}` is `{found}`", MINIMUM_VERSION.0, MINIMUM_VERSION.1, self.settings().program.display()),
+                    format!(
+                        "git {}.{} or newer is needed, `{}` is `{found}`",
+                        MINIMUM_VERSION.0,
+                        MINIMUM_VERSION.1,
+                        self.settings().program.display()
+                    ),
                 )
                 .hint("install a newer git, or name its path under `tools.git` in `consign.yaml`"));
             }
@@ -295,8 +300,11 @@ impl Invocation {
         let work = async { tokio::join!(feed, read_out, read_err, child.wait()) };
         let Ok(((), stdout, stderr, status)) = tokio::time::timeout(settings.timeout, work).await else {
             drop(group);
-            return Err(Failure::new(FailureKind::Remote, format!("`git {}` did not finish within {} s and was stopped", self.verb, settings.timeout.as_secs()))
-                .hint("the remote may be overloaded or unreachable; the next run tries again"));
+            return Err(Failure::new(
+                FailureKind::Remote,
+                format!("`git {}` did not finish within {} s and was stopped", self.verb, settings.timeout.as_secs()),
+            )
+            .hint("the remote may be overloaded or unreachable; the next run tries again"));
         };
         group.ended();
         let status = status.map_err(|error| cannot_start(&settings.program, error))?;
@@ -583,8 +591,15 @@ mod tests {
         ] {
             assert_eq!(classify(stderr), kind, "{stderr}");
         }
-        let message = failure("fetch `https://h/x`", "remote: You are not welcome\nfatal: unable to access 'https://h/x/': The requested URL returned error: 403\n").message;
-        assert_eq!(message, "cannot fetch `https://h/x`: You are not welcome; unable to access 'https://h/x/': The requested URL returned error: 403");
+        let message = failure(
+            "fetch `https://h/x`",
+            "remote: You are not welcome\nfatal: unable to access 'https://h/x/': The requested URL returned error: 403\n",
+        )
+        .message;
+        assert_eq!(
+            message,
+            "cannot fetch `https://h/x`: You are not welcome; unable to access 'https://h/x/': The requested URL returned error: 403"
+        );
     }
 
     #[test]
@@ -636,7 +651,8 @@ mod tests {
         assert!(failure.message.contains("2.20.1"), "{}", failure.message);
 
         let alive = folder.path().join("alive");
-        settings.program = script("slow", &format!("[ \"$1\" = version ] && echo git version 2.50.0 && exit\n(sleep 2; touch {}) &\nsleep 60", alive.display()));
+        settings.program =
+            script("slow", &format!("[ \"$1\" = version ] && echo git version 2.50.0 && exit\n(sleep 2; touch {}) &\nsleep 60", alive.display()));
         settings.timeout = Duration::from_millis(300);
         let failure = Git::new(settings).invoke("fetch").run().await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Remote);

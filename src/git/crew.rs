@@ -32,7 +32,7 @@ pub struct PlainFlush;
 #[async_trait::async_trait]
 impl Flush for PlainFlush {
     async fn push(&self, store: &Arc<Store>, units: Vec<PushUnit>) -> Result<GroupOutcome, Failure> {
-        store.push_group(units, |_| Ok(Vec::new())).await
+        store.push_group(units, &mut ()).await
     }
 }
 
@@ -146,7 +146,10 @@ impl Server for Stewards {
         for (at, reply) in served.into_iter().flatten() {
             replies[at] = Some(reply);
         }
-        replies.into_iter().map(|reply| reply.unwrap_or_else(|| Err(Failure::new(FailureKind::Internal, "a request to a store was forgotten")))).collect()
+        replies
+            .into_iter()
+            .map(|reply| reply.unwrap_or_else(|| Err(Failure::new(FailureKind::Internal, "a request to a store was forgotten"))))
+            .collect()
     }
 }
 
@@ -178,7 +181,13 @@ impl Stewards {
             let one_of_many = matches!(&fetched, Err(failure) if blobs.len() > 1 && failure.kind == FailureKind::Remote);
             for (at, oids) in blobs {
                 // One object that the remote does not have must not fail the others' requests.
-                let reply = if one_of_many && store.missing(&oids).is_empty() { Ok(()) } else if one_of_many { store.prefetch(&oids).await.map(drop) } else { share(&fetched) };
+                let reply = if one_of_many && store.missing(&oids).is_empty() {
+                    Ok(())
+                } else if one_of_many {
+                    store.prefetch(&oids).await.map(drop)
+                } else {
+                    share(&fetched)
+                };
                 replies.push((at, reply.map(|()| Got::Done)));
             }
         }

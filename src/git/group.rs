@@ -19,6 +19,24 @@ pub struct PushUnit {
     pub updates: Vec<RefUpdate>,
 }
 
+/// The refs that complete a push, such as the ledger's with exactly the units that travel along recorded.
+#[async_trait::async_trait]
+pub trait Closing: Send {
+    /// The refs for a push of the units with these keys, in order. Asked again when a unit was left out.
+    ///
+    /// # Errors
+    /// Then nothing is pushed.
+    async fn refs(&mut self, keys: &[String]) -> Result<Vec<RefUpdate>, Failure>;
+}
+
+/// Nothing completes the push.
+#[async_trait::async_trait]
+impl Closing for () {
+    async fn refs(&mut self, _keys: &[String]) -> Result<Vec<RefUpdate>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
 /// What became of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnitOutcome {
@@ -59,8 +77,7 @@ impl GroupOutcome {
 impl Store {
     /// Pushes units together in as few pushes as possible: one, unless a ref is refused or a limit on refs per push is set.
     ///
-    /// `closing` is called before each push with the keys of its units, in order, and gives the refs that complete it, such as the ledger's
-    /// with exactly those units recorded. When it is called again, units of an earlier push may have landed; [`Store::tip`] has the closing
+    /// `closing` is asked before each push for the refs that complete it. When it is asked again, units of an earlier push may have landed; [`Store::tip`] has the closing
     /// ref's new tip by then.
     ///
     /// A refused unit is left out and the rest pushed again; when the remote names no culprit the group is halved until it is found. A
@@ -71,7 +88,7 @@ impl Store {
     pub async fn push_group(
         &self,
         units: Vec<PushUnit>,
-        mut closing: impl FnMut(&[String]) -> Result<Vec<RefUpdate>, Failure> + Send,
+        closing: &mut dyn Closing,
     ) -> Result<GroupOutcome, Failure> {
         let mut outcome = GroupOutcome { units: units.iter().map(|unit| (unit.key.clone(), UnitOutcome::NotPushed)).collect(), closing: None };
         if outcome.units.len() != units.len() {
@@ -83,7 +100,7 @@ impl Store {
             let share = without_orphans(share, &mut outcome);
             let keys: Vec<String> = share.iter().map(|unit| unit.key.clone()).collect();
             let mut updates = stack(&share);
-            let last = closing(&keys)?;
+            let last = closing.refs(&keys).await?;
             let closing_names: Vec<String> = last.iter().map(|update| update.name.clone()).collect();
             updates.extend(last);
             if updates.is_empty() {
@@ -137,7 +154,8 @@ impl Store {
                 break;
             }
             if dropped.is_empty() {
-                return Err(Failure::new(FailureKind::Remote, format!("the push to `{}` failed without a reason", self.url())).hint("the next run tries again"));
+                return Err(Failure::new(FailureKind::Remote, format!("the push to `{}` failed without a reason", self.url()))
+                    .hint("the next run tries again"));
             }
             if !kept.is_empty() {
                 queue.push_front(kept);

@@ -164,7 +164,15 @@ fn merge_lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
     }
     let mut merged = Vec::new();
     let mut input = gix::diff::blob::InternedInput::default();
-    let resolution = gix::merge::plumbing::blob::builtin_driver::text(&mut merged, &mut input, text::Labels::default(), ours, base, theirs, text::Options::default());
+    let resolution = gix::merge::plumbing::blob::builtin_driver::text(
+        &mut merged,
+        &mut input,
+        text::Labels::default(),
+        ours,
+        base,
+        theirs,
+        text::Options::default(),
+    );
     (resolution == Resolution::Complete).then_some(merged)
 }
 

@@ -5,7 +5,7 @@
 //! | settings, credentials, the one builder of git processes | `settings`, `url`, `command` |
 //! | one bare partial [`Store`] per remote, found through [`Stores`] | `store`, `stores`, `fetch` |
 //! | reading refs, commits, trees and blobs; never over the network | `objects`, `diff` |
-//! | writing trees, commits and tags; merging trees | `edit`, `commit`, `merge` |
+//! | writing trees, commits and tags; merging trees; checking signatures | `edit`, `commit`, `merge`, `verify` |
 //! | moving many refs of a remote at once, all or nothing | `push`, `group` |
 //! | one fetch, one prefetch, one push for all promotions of a tick: [`Crew`] | `queue`, `crew` |
 //! | real working trees, ignore rules | `worktree`, `ignore` |
@@ -28,6 +28,7 @@ mod settings;
 mod store;
 mod stores;
 mod url;
+mod verify;
 
 pub use command::{Git, Stats};
 pub use commit::{CommitSpec, Signature, Signer, TagSpec};
@@ -35,7 +36,7 @@ pub use crew::{Crew, Flush, Member, PlainFlush};
 pub use diff::{Change, ChangeKind};
 pub use edit::TreeEdit;
 pub use fetch::{Fetched, RefPattern};
-pub use group::{GroupOutcome, PushUnit, UnitOutcome};
+pub use group::{Closing, GroupOutcome, PushUnit, UnitOutcome};
 pub use merge::{Conflict, TreeMerge};
 pub use objects::{Commit, Entry, EntryKind, ObjectError};
 pub use oid::Oid;

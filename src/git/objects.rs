@@ -46,7 +46,9 @@ impl From<ObjectError> for Failure {
         match error {
             ObjectError::Missing(_) | ObjectError::WrongKind { .. } => Self::new(FailureKind::Internal, message),
             ObjectError::BadPath { .. } => Self::new(FailureKind::Config, message),
-            ObjectError::Signing(_) => Self::new(FailureKind::Tool, message).hint("check the signing program and key under `git.signing` in `consign.yaml`"),
+            ObjectError::Signing(_) => {
+                Self::new(FailureKind::Tool, message).hint("check the signing program and key under `git.signing` in `consign.yaml`")
+            }
             ObjectError::Damaged(_) => Self::new(FailureKind::Tool, message).hint("delete the cache folder; the next run fills it again"),
         }
     }
@@ -211,12 +213,7 @@ impl Store {
         let repository = self.repository();
         let Some(folder) = entry(&repository, tree, path)?.filter(|entry| entry.kind == EntryKind::Folder) else { return Ok(None) };
         let children = entries(&repository, folder.oid)?;
-        Ok(Some(
-            children
-                .into_iter()
-                .map(|(name, mode, oid)| Entry { path: join(path, name.as_bstr()), kind: EntryKind::of(mode), oid })
-                .collect(),
-        ))
+        Ok(Some(children.into_iter().map(|(name, mode, oid)| Entry { path: join(path, name.as_bstr()), kind: EntryKind::of(mode), oid }).collect()))
     }
 
     /// Everything below a folder of a tree that is not itself a folder, in git's order; the path of a file gives that file alone.

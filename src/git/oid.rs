@@ -26,6 +26,12 @@ impl Oid {
     }
 }
 
+impl From<Oid> for gix::ObjectId {
+    fn from(oid: Oid) -> Self {
+        oid.0
+    }
+}
+
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0.to_hex().to_string())

@@ -125,7 +125,10 @@ impl Store {
             if let (Expected::At(old), Some(new), false) = (update.expected, update.new, update.force) {
                 // A lease replaces git's own check, so the fast-forward is ours to check.
                 if self.has(old) && !self.is_ancestor(old, self.peel(new)?)? {
-                    return Err(Failure::new(FailureKind::Internal, format!("`{new}` does not descend from `{old}`, where `{}` stands", update.name)));
+                    return Err(Failure::new(
+                        FailureKind::Internal,
+                        format!("`{new}` does not descend from `{old}`, where `{}` stands", update.name),
+                    ));
                 }
             }
         }
@@ -203,7 +206,8 @@ impl Store {
         self.fetch_names(&patterns).await?;
         let mut refs = BTreeMap::new();
         let (mut landed, mut untouched) = (0, 0);
-        let reaches = |from: Oid, to: Oid| self.peel(to).is_ok_and(|to| self.peel(from).is_ok_and(|from| self.is_ancestor(to, from).unwrap_or(false)));
+        let reaches =
+            |from: Oid, to: Oid| self.peel(to).is_ok_and(|to| self.peel(from).is_ok_and(|from| self.is_ancestor(to, from).unwrap_or(false)));
         for update in updates {
             let tip = self.tip(&update.name);
             let there = match (update.new, tip) {
@@ -250,8 +254,13 @@ impl Store {
 
 /// What git said about each ref; None: some ref is not accounted for.
 fn read_outcome(updates: &[RefUpdate], output: &Output) -> Option<PushOutcome> {
-    let said: Vec<String> =
-        output.stderr.lines().filter_map(|line| line.strip_prefix("remote:")).map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    let said: Vec<String> = output
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote:"))
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect();
     let said_all = said.join("\n");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let mut refs: BTreeMap<String, RefOutcome> = BTreeMap::new();
@@ -322,7 +331,8 @@ fn read_rejection(summary: &str, said: &str) -> Option<RefOutcome> {
         return Some(RefOutcome::Bystander);
     }
     let lost = ["stale info", "fetch first", "non-fast-forward", "needs force", "remote ref updated since checkout", "already exists"];
-    let lost_at_server = ["failed to update ref", "cannot lock", "failed to lock", "unable to lock", "incorrect old value", "reference already exists"];
+    let lost_at_server =
+        ["failed to update ref", "cannot lock", "failed to lock", "unable to lock", "incorrect old value", "reference already exists"];
     if lost.contains(&reason) || (lost_at_server.iter().any(|words| reason.contains(words)) && !cannot_ever(said)) {
         return Some(RefOutcome::Stale(reason.to_owned()));
     }
@@ -375,7 +385,8 @@ mod tests {
 
     #[test]
     fn a_refused_ref_carries_the_servers_words() {
-        let stdout = "To http://h/x\n!\t1:refs/heads/a\t[remote rejected] (hook declined)\n!\t2:refs/heads/b\t[remote rejected] (atomic push failure)\n";
+        let stdout =
+            "To http://h/x\n!\t1:refs/heads/a\t[remote rejected] (hook declined)\n!\t2:refs/heads/b\t[remote rejected] (atomic push failure)\n";
         let outcome = read(1, stdout, "remote: branch a is frozen        \nerror: failed to push some refs\n").unwrap();
         assert_eq!(outcome.refs["refs/heads/a"], RefOutcome::Refused("hook declined: branch a is frozen".into()));
         assert_eq!(outcome.refs["refs/heads/b"], RefOutcome::Bystander);
@@ -383,7 +394,8 @@ mod tests {
 
     #[test]
     fn a_hook_that_refuses_all_may_name_the_culprit() {
-        let stdout = "!\t1:refs/heads/a\t[remote rejected] (pre-receive hook declined)\n!\t2:refs/heads/b\t[remote rejected] (pre-receive hook declined)\n";
+        let stdout =
+            "!\t1:refs/heads/a\t[remote rejected] (pre-receive hook declined)\n!\t2:refs/heads/b\t[remote rejected] (pre-receive hook declined)\n";
         let outcome = read(1, stdout, "remote: error: GH006: Protected branch update failed for refs/heads/b.\n").unwrap();
         assert_eq!(outcome.refs["refs/heads/a"], RefOutcome::Bystander);
         assert!(matches!(&outcome.refs["refs/heads/b"], RefOutcome::Refused(words) if words.contains("GH006")));
@@ -393,7 +405,8 @@ mod tests {
 
     #[test]
     fn a_race_lost_inside_the_server_is_stale() {
-        let all = "!\t1:refs/heads/a\t[remote rejected] (atomic transaction failed)\n!\t2:refs/heads/b\t[remote rejected] (atomic transaction failed)\n";
+        let all =
+            "!\t1:refs/heads/a\t[remote rejected] (atomic transaction failed)\n!\t2:refs/heads/b\t[remote rejected] (atomic transaction failed)\n";
         let outcome = read(1, all, "remote: error: cannot lock ref 'refs/heads/b': is at 1 but expected 2\n").unwrap();
         assert_eq!(outcome.refs["refs/heads/a"], RefOutcome::Bystander);
         assert!(matches!(outcome.refs["refs/heads/b"], RefOutcome::Stale(_)));
@@ -408,7 +421,14 @@ mod tests {
     #[test]
     fn a_ref_without_a_word_leaves_the_outcome_unknown() {
         assert_eq!(read(128, "", "fatal: the remote end hung up unexpectedly\n"), None);
-        assert_eq!(read(1, "!\t1:refs/heads/a\t[remote failure] (remote failed to report status)\n!\t1:refs/heads/b\t[remote failure] (remote failed to report status)\n", ""), None);
+        assert_eq!(
+            read(
+                1,
+                "!\t1:refs/heads/a\t[remote failure] (remote failed to report status)\n!\t1:refs/heads/b\t[remote failure] (remote failed to report status)\n",
+                ""
+            ),
+            None
+        );
         assert!(read(0, "*\t1:refs/heads/a\t[new branch]\n=\t1:refs/heads/b\t[up to date]\nDone\n", "").unwrap().landed());
     }
 

@@ -170,7 +170,7 @@ impl Store {
     }
 
     /// A handle for local work. It never waits for the disk to change: an object that is not here now is missing.
-    pub(super) fn repository(&self) -> gix::Repository {
+    pub(crate) fn repository(&self) -> gix::Repository {
         let mut repository = self.view.read().unwrap_or_else(PoisonError::into_inner).repository.to_thread_local();
         repository.objects.refresh_never();
         repository

@@ -18,7 +18,8 @@ impl RemoteUrl {
     /// Config, for an empty URL, one that git would read as an option, a scheme other than `https`, `http`, `ssh`, `git` (and `file` with
     /// `local`), and a URL with a password in it.
     pub fn parse(url: &str, local: bool) -> Result<Self, Failure> {
-        let refuse = |why: &str| Failure::new(FailureKind::Config, format!("`{}` cannot be used as a Git repository URL: {why}", without_secret(url)));
+        let refuse =
+            |why: &str| Failure::new(FailureKind::Config, format!("`{}` cannot be used as a Git repository URL: {why}", without_secret(url)));
         if url.is_empty() {
             return Err(Failure::new(FailureKind::Config, "a Git repository URL is empty"));
         }
@@ -53,7 +54,9 @@ impl RemoteUrl {
         } else if url.contains("::") {
             return Err(refuse("remote helpers (`ext::` and others) are not supported").hint("use an `https://` or `ssh://` URL"));
         } else if !is_scp_like(url) && !local {
-            return Err(refuse("it is a path, and repositories on this machine are off").hint("pass `--local` to work with repositories on this machine"));
+            return Err(
+                refuse("it is a path, and repositories on this machine are off").hint("pass `--local` to work with repositories on this machine")
+            );
         }
         // Git runs in the store's folder, so a relative path would mean another place there.
         let text = if !url.contains("://") && !is_scp_like(url) {
@@ -163,7 +166,18 @@ mod tests {
 
     #[test]
     fn dangerous_urls_are_refused() {
-        for url in ["", "-x", "ext::sh -c id", "--upload-pack=id", "ssh://-oProxyCommand=id/x", "ssh://u@-o/x", "fd::17", "https://u:p@h/x", "https:///x", "a\nb"] {
+        for url in [
+            "",
+            "-x",
+            "ext::sh -c id",
+            "--upload-pack=id",
+            "ssh://-oProxyCommand=id/x",
+            "ssh://u@-o/x",
+            "fd::17",
+            "https://u:p@h/x",
+            "https:///x",
+            "a\nb",
+        ] {
             assert!(RemoteUrl::parse(url, true).is_err(), "{url}");
         }
         for url in ["file:///x", "/x", "./x", "x"] {

@@ -1,9 +1,9 @@
 //! The doorway to Git: one branch of one remote, as the ledger needs it.
 
-use gix::ObjectId;
 use jiff::Timestamp;
 
 use crate::diagnostic::Failure;
+use crate::git::Oid;
 
 /// One branch of one remote, behind a store that may not hold every blob yet.
 ///
@@ -17,13 +17,13 @@ pub trait Branch: Send + Sync {
     ///
     /// # Errors
     /// Remote or Refused, as the store says.
-    async fn fetch(&self) -> Result<Option<ObjectId>, Failure>;
+    async fn fetch(&self) -> Result<Option<Oid>, Failure>;
 
     /// Fetches these blobs in one batch; ones that are here already cost nothing.
     ///
     /// # Errors
     /// Remote or Refused, as the store says.
-    async fn prefetch(&self, blobs: &[ObjectId]) -> Result<(), Failure>;
+    async fn prefetch(&self, blobs: &[Oid]) -> Result<(), Failure>;
 
     /// Makes the whole history of the branch readable: every commit and tree, not the blobs.
     ///
@@ -35,56 +35,56 @@ pub trait Branch: Send + Sync {
     ///
     /// # Errors
     /// Internal, if the store is damaged.
-    fn commit(&self, id: ObjectId) -> Result<Option<BranchCommit>, Failure>;
+    fn commit(&self, id: Oid) -> Result<Option<BranchCommit>, Failure>;
 
     /// The entries of a tree, in Git's order.
     ///
     /// # Errors
     /// Internal, if the store is damaged.
-    fn entries(&self, tree: ObjectId) -> Result<Vec<TreeEntry>, Failure>;
+    fn entries(&self, tree: Oid) -> Result<Vec<TreeEntry>, Failure>;
 
     /// Whether a blob is in the store.
-    fn has_blob(&self, id: ObjectId) -> bool;
+    fn has_blob(&self, id: Oid) -> bool;
 
     /// Reads a blob; None if it has to be [prefetched](Self::prefetch) first.
     ///
     /// # Errors
     /// Internal, if the store is damaged.
-    fn blob(&self, id: ObjectId) -> Result<Option<Vec<u8>>, Failure>;
+    fn blob(&self, id: Oid) -> Result<Option<Vec<u8>>, Failure>;
 
     /// Writes a commit on `parent` (None: a root commit) with these edits of its tree: path to new content, None to remove. Nothing leaves
     /// the machine. The same input gives the same id.
     ///
     /// # Errors
     /// Internal, if the store cannot be written; Config, if signing fails.
-    fn write_commit(&self, parent: Option<ObjectId>, edits: &[(String, Option<Vec<u8>>)], message: &str, at: Timestamp) -> Result<ObjectId, Failure>;
+    fn write_commit(&self, parent: Option<Oid>, edits: &[(String, Option<Vec<u8>>)], message: &str, at: Timestamp) -> Result<Oid, Failure>;
 
     /// Moves the remote branch to `new` if it is still at `expected` (None: if it does not exist).
     ///
     /// # Errors
     /// Whatever is not an answer of the remote about this ref: the outcome is then unknown.
-    async fn push(&self, new: ObjectId, expected: Option<ObjectId>) -> Result<Pushed, Failure>;
+    async fn push(&self, new: Oid, expected: Option<Oid>) -> Result<Pushed, Failure>;
 
     /// Of these commits the first that no trusted key has signed.
     ///
     /// # Errors
     /// Tool, if signatures cannot be checked.
-    async fn first_untrusted(&self, commits: &[ObjectId], trusted_keys: &[String]) -> Result<Option<ObjectId>, Failure>;
+    async fn first_untrusted(&self, commits: &[Oid], trusted_keys: &[String]) -> Result<Option<Oid>, Failure>;
 
     /// The commit up to which trust was established under this key by an earlier run, if the store remembers.
-    fn trusted_until(&self, key: &str) -> Option<ObjectId>;
+    fn trusted_until(&self, key: &str) -> Option<Oid>;
 
     /// Remembers it, as well as the store can; forgetting only costs time.
-    fn trust_until(&self, key: &str, commit: ObjectId);
+    fn trust_until(&self, key: &str, commit: Oid);
 }
 
 /// A commit, as far as the ledger looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BranchCommit {
     /// Its tree.
-    pub tree: ObjectId,
+    pub tree: Oid,
     /// Its parents.
-    pub parents: Vec<ObjectId>,
+    pub parents: Vec<Oid>,
     /// Its whole message.
     pub message: String,
     /// When it was made, in seconds of the Unix epoch.
@@ -97,7 +97,7 @@ pub struct TreeEntry {
     /// Name within its folder.
     pub name: String,
     /// The object.
-    pub id: ObjectId,
+    pub id: Oid,
     /// Whether it is a folder.
     pub is_tree: bool,
 }

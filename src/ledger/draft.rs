@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gix::ObjectId;
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 use crate::model::{
     Claim, Freight, FreightName, LiveFreight, Origin, ProjectName, Promotion, PromotionName, PromotionPhase, StageName, StepStatus, WarehouseName,
 };
@@ -48,9 +48,8 @@ impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Missing => Failure::new(FailureKind::Internal, "a record of the ledger was read before it was fetched"),
-            Stop::Stale(what) => {
-                Failure::new(FailureKind::Conflict, format!("somebody else moved first: {what}")).hint("run again; it will be decided on what is there now")
-            }
+            Stop::Stale(what) => Failure::new(FailureKind::Conflict, format!("somebody else moved first: {what}"))
+                .hint("run again; it will be decided on what is there now"),
             Stop::Failed(failure) => failure,
         }
     }
@@ -64,7 +63,7 @@ pub struct NewPromotion {
     /// Frozen recipe, annotations, initial status. `metadata.name` is ignored.
     pub promotion: Promotion,
     /// [`State::version`] of the stage's record that it was planned on.
-    pub planned_on: Option<ObjectId>,
+    pub planned_on: Option<Oid>,
 }
 
 #[derive(Clone, Debug)]
@@ -231,7 +230,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// Stale, if it is another.
-    pub fn check_version(&self, path: &RecordPath, planned_on: Option<ObjectId>) -> Result<(), Stop> {
+    pub fn check_version(&self, path: &RecordPath, planned_on: Option<Oid>) -> Result<(), Stop> {
         if self.state.version(path)? == planned_on {
             return Ok(());
         }
@@ -279,7 +278,9 @@ impl<'a> Draft<'a> {
         if let Some(owner) = self.freight_with_alias(project, alias)?
             && owner != *name
         {
-            return Err(Failure::new(FailureKind::Config, format!("the alias `{alias}` belongs to freight `{owner}`")).hint("choose another alias").into());
+            return Err(Failure::new(FailureKind::Config, format!("the alias `{alias}` belongs to freight `{owner}`"))
+                .hint("choose another alias")
+                .into());
         }
         let freight = self.freight_mut(project, name)?;
         freight.alias = alias.to_owned();
@@ -394,9 +395,9 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// Stale, if it does not.
     pub fn check_claim(&self, project: &ProjectName, stage: &StageName, name: &PromotionName) -> Result<(), Stop> {
-        let held = self.promotion(project, stage, name)?.is_some_and(|promotion| {
-            promotion.status.consign.claim.as_ref().is_some_and(|claim| claim.run == self.occasion.run)
-        });
+        let held = self
+            .promotion(project, stage, name)?
+            .is_some_and(|promotion| promotion.status.consign.claim.as_ref().is_some_and(|claim| claim.run == self.occasion.run));
         if held { Ok(()) } else { Err(Stop::Stale(format!("another run has taken promotion `{name}` over"))) }
     }
 
@@ -467,6 +468,19 @@ impl<'a> Draft<'a> {
     }
 
     // What belongs to no project
+
+    /// Takes a number for a plain-git proposal that was given while its promotion ran.
+    ///
+    /// # Errors
+    /// Stale, if another run has taken it meanwhile; as [`State::get`].
+    pub fn take_proposal(&mut self, number: u64) -> Result<(), Stop> {
+        let ledger: &mut super::LedgerRecord = self.edit(&RecordPath::Ledger)?;
+        if number <= ledger.status.proposals {
+            return Err(Stop::Stale(format!("proposal {number} was taken by another run")));
+        }
+        ledger.status.proposals = number;
+        Ok(())
+    }
 
     /// Gives the next number for a plain-git proposal; no number is given twice.
     ///
@@ -553,9 +567,13 @@ pub(super) fn named_by(path: &RecordPath) -> Vec<(&'static str, String)> {
     }
     match path {
         RecordPath::Readme | RecordPath::Ledger => {}
-        RecordPath::Warehouse(_, name) | RecordPath::RetiredWarehouse(_, name) => trailers.push(("Consign-Origin", Origin::warehouse(name.clone()).to_string())),
+        RecordPath::Warehouse(_, name) | RecordPath::RetiredWarehouse(_, name) => {
+            trailers.push(("Consign-Origin", Origin::warehouse(name.clone()).to_string()))
+        }
         RecordPath::Freight(_, name) => trailers.push(("Consign-Freight", name.to_string())),
-        RecordPath::Stage(_, name) | RecordPath::RetiredStage(_, name) | RecordPath::Log(_, name, _) => trailers.push(("Consign-Stage", name.to_string())),
+        RecordPath::Stage(_, name) | RecordPath::RetiredStage(_, name) | RecordPath::Log(_, name, _) => {
+            trailers.push(("Consign-Stage", name.to_string()))
+        }
         RecordPath::Promotion(_, stage, name) => {
             trailers.push(("Consign-Stage", stage.to_string()));
             trailers.push(("Consign-Promotion", name.to_string()));

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gix::ObjectId;
 use serde::Serialize;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 use crate::model::{FreightName, ProjectName, PromotionName, PromotionPhase, StageName};
 
 use super::branch::{Branch, BranchCommit};
@@ -59,8 +59,8 @@ pub async fn check(branch: &dyn Branch, remotes: &dyn Remotes) -> Result<Finding
     branch.deepen().await?;
     let history = history(branch, tip)?;
     let changes = changes(branch, &history)?;
-    let blobs: BTreeSet<ObjectId> = changes.iter().flatten().filter(|change| change.path.ends_with(".yaml")).filter_map(|change| change.after).collect();
-    let blobs: Vec<ObjectId> = blobs.into_iter().filter(|id| !branch.has_blob(*id)).collect();
+    let blobs: BTreeSet<Oid> = changes.iter().flatten().filter(|change| change.path.ends_with(".yaml")).filter_map(|change| change.after).collect();
+    let blobs: Vec<Oid> = blobs.into_iter().filter(|id| !branch.has_blob(*id)).collect();
     for batch in blobs.chunks(BATCH) {
         branch.prefetch(batch).await?;
     }
@@ -72,12 +72,14 @@ pub async fn check(branch: &dyn Branch, remotes: &dyn Remotes) -> Result<Finding
     Ok(Findings { ok: walk.problems.is_empty(), problems: walk.problems, commits: history.len() })
 }
 
-fn history(branch: &dyn Branch, tip: ObjectId) -> Result<Vec<(ObjectId, BranchCommit)>, Failure> {
+fn history(branch: &dyn Branch, tip: Oid) -> Result<Vec<(Oid, BranchCommit)>, Failure> {
     let mut history = Vec::new();
     let mut at = Some(tip);
     while let Some(id) = at {
-        let commit =
-            branch.commit(id)?.ok_or_else(|| Failure::new(FailureKind::Remote, format!("commit {id} of the ledger cannot be fetched")).hint("check that the ledger's repository is complete with `git fsck`"))?;
+        let commit = branch.commit(id)?.ok_or_else(|| {
+            Failure::new(FailureKind::Remote, format!("commit {id} of the ledger cannot be fetched"))
+                .hint("check that the ledger's repository is complete with `git fsck`")
+        })?;
         at = commit.parents.first().copied();
         history.push((id, commit));
     }
@@ -88,12 +90,12 @@ fn history(branch: &dyn Branch, tip: ObjectId) -> Result<Vec<(ObjectId, BranchCo
 /// A file that a commit changed.
 struct FileChange {
     path: String,
-    before: Option<ObjectId>,
-    after: Option<ObjectId>,
+    before: Option<Oid>,
+    after: Option<Oid>,
 }
 
 /// What each commit changed. Equal subtrees are not opened, so a long history costs what changed in it.
-fn changes(branch: &dyn Branch, history: &[(ObjectId, BranchCommit)]) -> Result<Vec<Vec<FileChange>>, Failure> {
+fn changes(branch: &dyn Branch, history: &[(Oid, BranchCommit)]) -> Result<Vec<Vec<FileChange>>, Failure> {
     let mut trees = Trees { branch, known: BTreeMap::new() };
     let mut before = None;
     let mut all = Vec::with_capacity(history.len());
@@ -106,16 +108,16 @@ fn changes(branch: &dyn Branch, history: &[(ObjectId, BranchCommit)]) -> Result<
     Ok(all)
 }
 
-type Entries = BTreeMap<String, (ObjectId, bool)>;
+type Entries = BTreeMap<String, (Oid, bool)>;
 
 struct Trees<'a> {
     branch: &'a dyn Branch,
     /// The entries of the previous commit's trees: the next commit has most of them too.
-    known: BTreeMap<ObjectId, Entries>,
+    known: BTreeMap<Oid, Entries>,
 }
 
 impl Trees<'_> {
-    fn entries(&mut self, tree: Option<ObjectId>) -> Result<Entries, Failure> {
+    fn entries(&mut self, tree: Option<Oid>) -> Result<Entries, Failure> {
         let Some(tree) = tree else { return Ok(Entries::new()) };
         if let Some(entries) = self.known.get(&tree) {
             return Ok(entries.clone());
@@ -128,7 +130,7 @@ impl Trees<'_> {
         Ok(entries)
     }
 
-    fn diff(&mut self, folder: &str, before: Option<ObjectId>, after: Option<ObjectId>, changed: &mut Vec<FileChange>) -> Result<(), Failure> {
+    fn diff(&mut self, folder: &str, before: Option<Oid>, after: Option<Oid>, changed: &mut Vec<FileChange>) -> Result<(), Failure> {
         if before == after {
             return Ok(());
         }
@@ -140,7 +142,7 @@ impl Trees<'_> {
                 continue;
             }
             let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-            let side = |entry: Option<(ObjectId, bool)>, tree: bool| entry.filter(|(_, is_tree)| *is_tree == tree).map(|(id, _)| id);
+            let side = |entry: Option<(Oid, bool)>, tree: bool| entry.filter(|(_, is_tree)| *is_tree == tree).map(|(id, _)| id);
             if side(was, true).is_some() || side(is, true).is_some() {
                 self.diff(&path, side(was, true), side(is, true), changed)?;
             }
@@ -160,7 +162,7 @@ struct Walk<'a> {
     promotions: BTreeMap<(ProjectName, StageName, PromotionName), PromotionPhase>,
     running: BTreeMap<(ProjectName, StageName), BTreeSet<PromotionName>>,
     /// Commits that promotions recorded, by repository, with the ledger's commit and file that say so.
-    recorded: BTreeMap<String, BTreeMap<String, (ObjectId, String)>>,
+    recorded: BTreeMap<String, BTreeMap<String, (Oid, String)>>,
 }
 
 impl<'a> Walk<'a> {
@@ -175,11 +177,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn report(&mut self, commit: ObjectId, file: &str, message: impl Into<String>) {
+    fn report(&mut self, commit: Oid, file: &str, message: impl Into<String>) {
         self.problems.push(Problem { commit: commit.to_string(), file: file.to_owned(), message: message.into() });
     }
 
-    fn commit(&mut self, id: ObjectId, commit: &BranchCommit, changes: &[FileChange]) -> Result<(), Failure> {
+    fn commit(&mut self, id: Oid, commit: &BranchCommit, changes: &[FileChange]) -> Result<(), Failure> {
         if commit.parents.len() > 1 {
             self.report(id, "", "it is a merge; the ledger is never merged");
         }
@@ -192,7 +194,11 @@ impl<'a> Walk<'a> {
             }),
         };
         if (kind == ChangeKind::Founding) != commit.parents.is_empty() {
-            let message = if kind == ChangeKind::Founding { "only the first commit can begin the ledger" } else { "the first commit does not begin the ledger" };
+            let message = if kind == ChangeKind::Founding {
+                "only the first commit can begin the ledger"
+            } else {
+                "the first commit does not begin the ledger"
+            };
             self.report(id, "", message);
         }
         let mut after = BTreeMap::new();
@@ -220,7 +226,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Some(None): the file is gone; None: it cannot be read, which was reported.
-    fn read(&mut self, commit: ObjectId, path: &str, blob: Option<ObjectId>) -> Result<Option<Option<Record>>, Failure> {
+    fn read(&mut self, commit: Oid, path: &str, blob: Option<Oid>) -> Result<Option<Option<Record>>, Failure> {
         let Some(blob) = blob else { return Ok(Some(None)) };
         let Some(bytes) = self.branch.blob(blob)? else {
             self.report(commit, path, "its content cannot be fetched");
@@ -235,13 +241,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn read_quietly(&self, blob: Option<ObjectId>) -> Result<Option<Record>, Failure> {
+    fn read_quietly(&self, blob: Option<Oid>) -> Result<Option<Record>, Failure> {
         let Some(blob) = blob else { return Ok(None) };
         Ok(self.branch.blob(blob)?.and_then(|bytes| Record::from_yaml(&bytes).ok()))
     }
 
     /// An ordinary commit names every file it touches; retention removes only what retention may.
-    fn check_named(&mut self, commit: ObjectId, path: &RecordPath, change: &FileChange, kind: ChangeKind, trailers: &[(String, String)]) {
+    fn check_named(&mut self, commit: Oid, path: &RecordPath, change: &FileChange, kind: ChangeKind, trailers: &[(String, String)]) {
         match kind {
             ChangeKind::Ordinary => {
                 let has = |key: &str, value: &str| trailers.iter().any(|(k, v)| k == key && v == value);
@@ -270,7 +276,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A stage or warehouse that goes has to arrive in `retired/` in the same commit.
-    fn check_moves(&mut self, commit: ObjectId, after: &BTreeMap<RecordPath, Option<Record>>, kind: ChangeKind) {
+    fn check_moves(&mut self, commit: Oid, after: &BTreeMap<RecordPath, Option<Record>>, kind: ChangeKind) {
         if kind != ChangeKind::Ordinary {
             return;
         }
@@ -287,7 +293,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Brings what we know of the ledger to the state after the commit, and checks what concerns several records.
-    fn take_over(&mut self, commit: ObjectId, after: &BTreeMap<RecordPath, Option<Record>>) {
+    fn take_over(&mut self, commit: Oid, after: &BTreeMap<RecordPath, Option<Record>>) {
         for (path, record) in after {
             match (path, record) {
                 (RecordPath::Freight(project, name), record) => {
@@ -300,7 +306,11 @@ impl<'a> Walk<'a> {
                 }
                 (RecordPath::Promotion(project, stage, name), Some(Record::Promotion(promotion))) => {
                     if promotion.spec.stage != *stage || promotion.name() != *name {
-                        self.report(commit, &path.to_string(), format!("it is the record of promotion `{}` of stage `{}`", promotion.name(), promotion.spec.stage));
+                        self.report(
+                            commit,
+                            &path.to_string(),
+                            format!("it is the record of promotion `{}` of stage `{}`", promotion.name(), promotion.spec.stage),
+                        );
                     }
                     let phase = promotion.status.phase;
                     self.promotions.insert((project.clone(), stage.clone(), name.clone()), phase);
@@ -311,7 +321,11 @@ impl<'a> Walk<'a> {
                         running.remove(name);
                     }
                     for written in promotion.status.consign.written.iter().filter(|written| !written.commit.is_empty()) {
-                        self.recorded.entry(written.repo_url.clone()).or_default().entry(written.commit.clone()).or_insert_with(|| (commit, path.to_string()));
+                        self.recorded
+                            .entry(written.repo_url.clone())
+                            .or_default()
+                            .entry(written.commit.clone())
+                            .or_insert_with(|| (commit, path.to_string()));
                     }
                 }
                 (RecordPath::Promotion(project, stage, name), None) => {
@@ -339,7 +353,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn check_references(&mut self, commit: ObjectId, after: &BTreeMap<RecordPath, Option<Record>>, kind: ChangeKind) {
+    fn check_references(&mut self, commit: Oid, after: &BTreeMap<RecordPath, Option<Record>>, kind: ChangeKind) {
         if kind != ChangeKind::Ordinary {
             return;
         }
@@ -354,7 +368,8 @@ impl<'a> Walk<'a> {
                 (RecordPath::Promotion(project, ..), Some(Record::Promotion(promotion))) => {
                     let freight = &promotion.spec.freight;
                     let ended = promotion.status.phase.is_terminal();
-                    (!freight.is_empty() && !ended && !self.freight.contains(&(project.clone(), freight.clone()))).then(|| format!("its freight `{freight}` does not exist"))
+                    (!freight.is_empty() && !ended && !self.freight.contains(&(project.clone(), freight.clone())))
+                        .then(|| format!("its freight `{freight}` does not exist"))
                 }
                 (RecordPath::Warehouse(project, _), Some(Record::Warehouse(record))) => {
                     let gone = record.status.freight.iter().find(|live| !self.freight.contains(&(project.clone(), live.name.clone())));
@@ -368,7 +383,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn recorded_commits(&mut self, tip: ObjectId, remotes: &dyn Remotes) -> Result<(), Failure> {
+    async fn recorded_commits(&mut self, tip: Oid, remotes: &dyn Remotes) -> Result<(), Failure> {
         for (url, commits) in std::mem::take(&mut self.recorded) {
             let wanted: BTreeSet<String> = commits.keys().cloned().collect();
             match remotes.absent(&url, &wanted).await {

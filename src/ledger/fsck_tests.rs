@@ -41,7 +41,11 @@ impl World {
         let world = Self { memory, ledger, promotion: PromotionName::default() };
         let found = |draft: &mut Draft<'_>| {
             draft.say("find freight");
-            let freight = Freight { metadata: Metadata { name: FREIGHT.to_owned(), ..Metadata::default() }, origin: Origin::warehouse("main"), ..Freight::default() };
+            let freight = Freight {
+                metadata: Metadata { name: FREIGHT.to_owned(), ..Metadata::default() },
+                origin: Origin::warehouse("main"),
+                ..Freight::default()
+            };
             draft.create_freight(&shop(), freight).map(drop)
         };
         world.write(found).await;
@@ -50,7 +54,11 @@ impl World {
             .write(|draft: &mut Draft<'_>| {
                 let status = &mut draft.promotion_mut(&shop(), &prod(), &promotion)?.status;
                 status.phase = PromotionPhase::Succeeded;
-                status.consign.written.push(WrittenTree { repo_url: "https://example.com/gitops".to_owned(), commit: "c0ffee".to_owned(), ..WrittenTree::default() });
+                status.consign.written.push(WrittenTree {
+                    repo_url: "https://example.com/gitops".to_owned(),
+                    commit: "c0ffee".to_owned(),
+                    ..WrittenTree::default()
+                });
                 draft.write_log(&shop(), &prod(), promotion.as_str(), "done");
                 let stage = draft.stage_mut(&shop(), &prod())?;
                 stage.status.last_promotion = stage.status.current_promotion.take();
@@ -66,7 +74,8 @@ impl World {
         promotion.status.phase = PromotionPhase::Running;
         let planned_on = draft.state().version(&RecordPath::Stage(shop(), prod()))?;
         let name = draft.create_promotion(NewPromotion { project: shop(), promotion, planned_on })?;
-        draft.stage_mut(&shop(), &prod())?.status.current_promotion = Some(PromotionReference { name: name.clone(), ..PromotionReference::default() });
+        draft.stage_mut(&shop(), &prod())?.status.current_promotion =
+            Some(PromotionReference { name: name.clone(), ..PromotionReference::default() });
         Ok(name)
     }
 
@@ -76,7 +85,7 @@ impl World {
     }
 
     /// Commits to the branch past all rules.
-    async fn forge(&self, message: &str, edits: &[(&str, Option<String>)]) -> ObjectId {
+    async fn forge(&self, message: &str, edits: &[(&str, Option<String>)]) -> Oid {
         let tip = self.memory.fetch().await.unwrap();
         let edits: Vec<_> = edits.iter().map(|(path, text)| ((*path).to_owned(), text.clone().map(String::into_bytes))).collect();
         let commit = self.memory.write_commit(tip, &edits, message, "2026-01-02T03:04:05Z".parse().unwrap()).unwrap();
@@ -99,7 +108,9 @@ impl World {
 }
 
 fn named(promotion: &PromotionName) -> String {
-    format!("by hand\n\nConsign-Project: shop\nConsign-Stage: prod\nConsign-Freight: {FREIGHT}\nConsign-Origin: Warehouse/main\nConsign-Promotion: {promotion}\n")
+    format!(
+        "by hand\n\nConsign-Project: shop\nConsign-Stage: prod\nConsign-Freight: {FREIGHT}\nConsign-Origin: Warehouse/main\nConsign-Promotion: {promotion}\n"
+    )
 }
 
 #[tokio::test]
@@ -120,9 +131,8 @@ async fn each_break_of_the_rules_is_named_with_commit_and_file() {
     assert_ne!(running, text);
     let freight = RecordPath::Freight(shop(), FREIGHT.into()).to_string();
     let other = "prod.01zzzzzzzzzzzzzzzzzzzzzzzz.0123456";
-    let second = |promotion: &str, phase: &str| {
-        text.replace(world.promotion.as_str(), promotion).replace("phase: Succeeded", &format!("phase: {phase}"))
-    };
+    let second =
+        |promotion: &str, phase: &str| text.replace(world.promotion.as_str(), promotion).replace("phase: Succeeded", &format!("phase: {phase}"));
     let other_path = |promotion: &str| format!("shop/promotions/prod/{promotion}.yaml");
     let nobody = "prod.01zzzzzzzzzzzzzzzzzzzzzzzy.0123456";
     let both = format!("{}Consign-Promotion: {other}\nConsign-Promotion: {nobody}\n", named(&world.promotion));
@@ -135,7 +145,12 @@ async fn each_break_of_the_rules_is_named_with_commit_and_file() {
         ("", vec![(freight.clone(), None)], &freight, "removed outside of retention"),
         ("", vec![("shop/stages/prod.yaml".to_owned(), None)], "shop/stages/prod.yaml", "did not move to `shop/retired/stages/prod.yaml`"),
         ("", vec![("shop/notes.txt".to_owned(), Some("hello".to_owned()))], "shop/notes.txt", "no file of the ledger lives here"),
-        (&both, vec![(other_path(other), Some(second(other, "Running"))), (other_path(nobody), Some(second(nobody, "Running")))], "shop/stages/prod.yaml", "more than one promotion is running"),
+        (
+            &both,
+            vec![(other_path(other), Some(second(other, "Running"))), (other_path(nobody), Some(second(nobody, "Running")))],
+            "shop/stages/prod.yaml",
+            "more than one promotion is running",
+        ),
         (&both, vec![(other_path(other), Some(second(nobody, "Failed")))], "", "it is the record of promotion"),
         (&both, vec![(other_path(other), Some(second(other, "Running").replace(FREIGHT, &"f".repeat(40))))], "", "its freight `ffff"),
         ("by hand\n\nConsign-Change: retention\n", vec![(name.clone(), Some(running))], &name, "retention may only remove"),
@@ -162,7 +177,8 @@ async fn a_reference_to_nothing_is_found() {
     let world = World::new().await;
     world
         .write(|draft| {
-            draft.stage_mut(&shop(), &prod())?.status.current_promotion = Some(PromotionReference { name: "prod.gone.1".into(), ..PromotionReference::default() });
+            draft.stage_mut(&shop(), &prod())?.status.current_promotion =
+                Some(PromotionReference { name: "prod.gone.1".into(), ..PromotionReference::default() });
             draft.warehouse_mut(&shop(), &"main".into())?.status.freight.push(LiveFreight { name: "beef".into(), ..LiveFreight::default() });
             Ok(())
         })

@@ -86,7 +86,9 @@ pub fn change(before: Option<&Record>, after: Option<&Record>, kind: ChangeKind)
             }
         }
         (Some(Record::Freight(_)), None) if kind != ChangeKind::Retention => vec!["a freight was removed outside of retention".to_owned()],
-        (Some(Record::Freight(before)), None) if !before.status.currently_in.is_empty() => vec!["retention removed a freight that a stage holds".to_owned()],
+        (Some(Record::Freight(before)), None) if !before.status.currently_in.is_empty() => {
+            vec!["retention removed a freight that a stage holds".to_owned()]
+        }
         (Some(Record::Ledger(_)), None) => vec!["the ledger's own record was removed".to_owned()],
         // Whether a stage or warehouse went to `retired/` is seen from the commit as a whole.
         (Some(_), None) => Vec::new(),

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use gix::ObjectId;
 use jiff::Timestamp;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 
 use super::branch::{Branch, BranchCommit, Pushed, TreeEntry};
 use super::state::blob_id;
@@ -15,7 +15,7 @@ use super::state::blob_id;
 #[derive(Default)]
 pub(crate) struct Remote {
     objects: Mutex<Objects>,
-    pub tip: Mutex<Option<ObjectId>>,
+    pub tip: Mutex<Option<Oid>>,
     /// What the next pushes do; empty: they work.
     pub misbehaviour: Mutex<Vec<Misbehaviour>>,
 }
@@ -34,18 +34,18 @@ pub(crate) enum Misbehaviour {
 
 #[derive(Default)]
 struct Objects {
-    blobs: HashMap<ObjectId, Vec<u8>>,
-    trees: HashMap<ObjectId, Vec<TreeEntry>>,
-    commits: HashMap<ObjectId, BranchCommit>,
+    blobs: HashMap<Oid, Vec<u8>>,
+    trees: HashMap<Oid, Vec<TreeEntry>>,
+    commits: HashMap<Oid, BranchCommit>,
 }
 
 /// One machine's view of the remote: blobs have to be prefetched.
 pub(crate) struct Memory {
     remote: Arc<Remote>,
-    here: Mutex<HashSet<ObjectId>>,
+    here: Mutex<HashSet<Oid>>,
     pub prefetches: Mutex<Vec<usize>>,
-    pub unsigned: Mutex<HashSet<ObjectId>>,
-    trusted: Mutex<HashMap<String, ObjectId>>,
+    pub unsigned: Mutex<HashSet<Oid>>,
+    trusted: Mutex<HashMap<String, Oid>>,
     pub checked: Mutex<usize>,
 }
 
@@ -62,8 +62,8 @@ impl Memory {
     }
 }
 
-fn write_tree(objects: &mut Objects, files: &BTreeMap<String, ObjectId>) -> ObjectId {
-    let mut folders: BTreeMap<&str, BTreeMap<String, ObjectId>> = BTreeMap::new();
+fn write_tree(objects: &mut Objects, files: &BTreeMap<String, Oid>) -> Oid {
+    let mut folders: BTreeMap<&str, BTreeMap<String, Oid>> = BTreeMap::new();
     let mut entries = Vec::new();
     for (path, id) in files {
         match path.split_once('/') {
@@ -82,7 +82,7 @@ fn write_tree(objects: &mut Objects, files: &BTreeMap<String, ObjectId>) -> Obje
     id
 }
 
-fn read_tree(objects: &Objects, tree: ObjectId, prefix: &str, files: &mut BTreeMap<String, ObjectId>) {
+fn read_tree(objects: &Objects, tree: Oid, prefix: &str, files: &mut BTreeMap<String, Oid>) {
     for entry in &objects.trees[&tree] {
         if entry.is_tree {
             read_tree(objects, entry.id, &format!("{prefix}{}/", entry.name), files);
@@ -98,12 +98,12 @@ impl Branch for Memory {
         "refs/heads/consign/state"
     }
 
-    async fn fetch(&self) -> Result<Option<ObjectId>, Failure> {
+    async fn fetch(&self) -> Result<Option<Oid>, Failure> {
         tokio::task::yield_now().await;
         Ok(*self.remote.tip.lock().unwrap())
     }
 
-    async fn prefetch(&self, blobs: &[ObjectId]) -> Result<(), Failure> {
+    async fn prefetch(&self, blobs: &[Oid]) -> Result<(), Failure> {
         self.prefetches.lock().unwrap().push(blobs.len());
         self.here.lock().unwrap().extend(blobs.iter().copied());
         Ok(())
@@ -113,23 +113,23 @@ impl Branch for Memory {
         Ok(())
     }
 
-    fn commit(&self, id: ObjectId) -> Result<Option<BranchCommit>, Failure> {
+    fn commit(&self, id: Oid) -> Result<Option<BranchCommit>, Failure> {
         Ok(self.remote.objects.lock().unwrap().commits.get(&id).cloned())
     }
 
-    fn entries(&self, tree: ObjectId) -> Result<Vec<TreeEntry>, Failure> {
+    fn entries(&self, tree: Oid) -> Result<Vec<TreeEntry>, Failure> {
         Ok(self.remote.objects.lock().unwrap().trees[&tree].clone())
     }
 
-    fn has_blob(&self, id: ObjectId) -> bool {
+    fn has_blob(&self, id: Oid) -> bool {
         self.here.lock().unwrap().contains(&id)
     }
 
-    fn blob(&self, id: ObjectId) -> Result<Option<Vec<u8>>, Failure> {
+    fn blob(&self, id: Oid) -> Result<Option<Vec<u8>>, Failure> {
         Ok(self.has_blob(id).then(|| self.remote.objects.lock().unwrap().blobs[&id].clone()))
     }
 
-    fn write_commit(&self, parent: Option<ObjectId>, edits: &[(String, Option<Vec<u8>>)], message: &str, at: Timestamp) -> Result<ObjectId, Failure> {
+    fn write_commit(&self, parent: Option<Oid>, edits: &[(String, Option<Vec<u8>>)], message: &str, at: Timestamp) -> Result<Oid, Failure> {
         let mut objects = self.remote.objects.lock().unwrap();
         let mut files = BTreeMap::new();
         if let Some(parent) = parent {
@@ -156,7 +156,7 @@ impl Branch for Memory {
         Ok(id)
     }
 
-    async fn push(&self, new: ObjectId, expected: Option<ObjectId>) -> Result<Pushed, Failure> {
+    async fn push(&self, new: Oid, expected: Option<Oid>) -> Result<Pushed, Failure> {
         tokio::task::yield_now().await;
         let misbehaviour = self.remote.misbehaviour.lock().unwrap().pop();
         let cut = || Failure::new(FailureKind::Remote, "the connection was cut");
@@ -174,17 +174,17 @@ impl Branch for Memory {
         if misbehaviour.is_some() { Err(cut()) } else { Ok(Pushed::Landed) }
     }
 
-    async fn first_untrusted(&self, commits: &[ObjectId], _trusted_keys: &[String]) -> Result<Option<ObjectId>, Failure> {
+    async fn first_untrusted(&self, commits: &[Oid], _trusted_keys: &[String]) -> Result<Option<Oid>, Failure> {
         *self.checked.lock().unwrap() += commits.len();
         let unsigned = self.unsigned.lock().unwrap();
         Ok(commits.iter().find(|id| unsigned.contains(*id)).copied())
     }
 
-    fn trusted_until(&self, key: &str) -> Option<ObjectId> {
+    fn trusted_until(&self, key: &str) -> Option<Oid> {
         self.trusted.lock().unwrap().get(key).copied()
     }
 
-    fn trust_until(&self, key: &str, commit: ObjectId) {
+    fn trust_until(&self, key: &str, commit: Oid) {
         self.trusted.lock().unwrap().insert(key.to_owned(), commit);
     }
 }

@@ -10,7 +10,7 @@
 //! * [`legal`]: which changes of a record are legal, as pure functions;
 //! * [`fsck`]: the whole history, held against those rules.
 //!
-//! [`branch`] is the doorway to Git.
+//! [`branch`] is the doorway to Git, [`stored_branch`] the branch behind it.
 
 pub mod branch;
 pub mod draft;
@@ -19,6 +19,7 @@ pub mod legal;
 pub mod opening;
 pub mod records;
 pub mod state;
+pub mod stored_branch;
 pub mod transaction;
 mod yaml;
 
@@ -30,4 +31,5 @@ pub use draft::{Draft, NewPromotion, Stop};
 pub use opening::{Ledger, Pins};
 pub use records::{LedgerRecord, Record, RecordPath, StageRecord, Stored, WarehouseRecord};
 pub use state::{Scope, State};
+pub use stored_branch::{Author, StoredBranch};
 pub use transaction::{Chain, Committed, Occasion, Transition};

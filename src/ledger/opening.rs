@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gix::ObjectId;
 use jiff::Timestamp;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 
 use super::branch::{Branch, Pushed};
 use super::draft::{CHANGE_TRAILER, Draft, Stop};
@@ -37,7 +37,7 @@ pub struct Ledger {
     cache: Arc<Cache>,
     pins: Pins,
     readme: RenderReadme,
-    trusted: Arc<Mutex<HashSet<ObjectId>>>,
+    trusted: Arc<Mutex<HashSet<Oid>>>,
 }
 
 /// A ledger that was opened for writing.
@@ -45,7 +45,7 @@ pub struct Opened {
     /// What it says now.
     pub state: State,
     /// Set if it was created just now: the root commit, to be shown as the value to pin.
-    pub created: Option<ObjectId>,
+    pub created: Option<Oid>,
 }
 
 /// What came of publishing a chain.
@@ -81,7 +81,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub async fn state_at(&self, tip: Option<ObjectId>) -> Result<State, Failure> {
+    pub async fn state_at(&self, tip: Option<Oid>) -> Result<State, Failure> {
         match tip {
             Some(tip) => self.trust(tip).await?,
             None if !self.pins.root.is_empty() => {
@@ -105,8 +105,11 @@ impl Ledger {
             match state.get::<LedgerRecord>(&RecordPath::Ledger) {
                 Ok(Some(_)) => return Ok(()),
                 Ok(None) => {
-                    return Err(Failure::new(FailureKind::Refused, format!("the branch `{}` exists and is not a ledger: it has no `ledger.yaml`", self.branch.name()))
-                        .hint("set `ledger.branch` in `consign.yaml` to a branch of its own"));
+                    return Err(Failure::new(
+                        FailureKind::Refused,
+                        format!("the branch `{}` exists and is not a ledger: it has no `ledger.yaml`", self.branch.name()),
+                    )
+                    .hint("set `ledger.branch` in `consign.yaml` to a branch of its own"));
                 }
                 Err(Stop::Missing) if state.fetch_missing().await? => {}
                 Err(stop) => return Err(stop.into()),
@@ -127,7 +130,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub async fn open_at(&self, tip: Option<ObjectId>, occasion: &Occasion) -> Result<Opened, Failure> {
+    pub async fn open_at(&self, tip: Option<Oid>, occasion: &Occasion) -> Result<Opened, Failure> {
         let mut state = self.state_at(tip).await?;
         for attempt in 0..ATTEMPTS {
             let founding = state.tip().is_none();
@@ -280,15 +283,23 @@ impl Ledger {
         Ok(Settled::Lost)
     }
 
+    /// Takes in that commits have landed in a push that was made elsewhere.
+    pub fn landed(&self, committed: &Committed) {
+        self.remember(committed.tip);
+    }
+
     fn lost_race(&self) -> Failure {
-        Failure::new(FailureKind::Conflict, format!("other runs kept writing to the ledger `{}`, and this one never got its turn", self.branch.name()))
-            .hint("nothing is lost: the next tick decides again")
+        Failure::new(
+            FailureKind::Conflict,
+            format!("other runs kept writing to the ledger `{}`, and this one never got its turn", self.branch.name()),
+        )
+        .hint("nothing is lost: the next tick decides again")
     }
 
     // Trust
 
     /// What we have pushed ourselves on a trusted tip needs no second look.
-    fn remember(&self, tip: ObjectId) {
+    fn remember(&self, tip: Oid) {
         self.trusted.lock().unwrap_or_else(PoisonError::into_inner).insert(tip);
     }
 
@@ -297,13 +308,13 @@ impl Ledger {
         hex::encode(&sha2::Sha256::digest(format!("{}\n{}", self.pins.root, self.pins.trusted_keys.join("\n")))[..8])
     }
 
-    async fn trust(&self, tip: ObjectId) -> Result<(), Failure> {
+    async fn trust(&self, tip: Oid) -> Result<(), Failure> {
         if self.pins.root.is_empty() && self.pins.trusted_keys.is_empty() {
             return Ok(());
         }
         let key = self.trust_key();
         let known_until = self.branch.trusted_until(&key);
-        let known = |id: ObjectId| known_until == Some(id) || self.trusted.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
+        let known = |id: Oid| known_until == Some(id) || self.trusted.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
         let mut fresh = Vec::new();
         let (mut at, mut deepened) = (tip, false);
         let root = loop {
@@ -332,15 +343,22 @@ impl Ledger {
         {
             return Err(Failure::new(
                 FailureKind::Refused,
-                format!("the branch `{}` is another ledger: it begins with commit `{root}`, and `ledger.root` pins `{}`", self.branch.name(), self.pins.root),
+                format!(
+                    "the branch `{}` is another ledger: it begins with commit `{root}`, and `ledger.root` pins `{}`",
+                    self.branch.name(),
+                    self.pins.root
+                ),
             )
             .hint("somebody has replaced the branch; restore it, or pin the new root in `consign.yaml` if that was on purpose"));
         }
         if !self.pins.trusted_keys.is_empty() {
             fresh.reverse();
             if let Some(untrusted) = self.branch.first_untrusted(&fresh, &self.pins.trusted_keys).await? {
-                return Err(Failure::new(FailureKind::Refused, format!("commit `{untrusted}` of the ledger is signed by none of `ledger.trustedKeys`"))
-                    .hint(format!("look at it with `git show {untrusted}`; then add its signer to `ledger.trustedKeys`, or take it off the branch")));
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("commit `{untrusted}` of the ledger is signed by none of `ledger.trustedKeys`"),
+                )
+                .hint(format!("look at it with `git show {untrusted}`; then add its signer to `ledger.trustedKeys`, or take it off the branch")));
             }
         }
         self.remember(tip);
@@ -362,7 +380,8 @@ pub enum Settled {
 
 /// A timestamp of whole seconds, as commits have them.
 fn whole_second(seconds: i64) -> Result<Timestamp, Failure> {
-    Timestamp::from_second(seconds).map_err(|error| Failure::new(FailureKind::Internal, "the ledger's last commit has no usable time").caused_by(error))
+    Timestamp::from_second(seconds)
+        .map_err(|error| Failure::new(FailureKind::Internal, "the ledger's last commit has no usable time").caused_by(error))
 }
 
 async fn read_file(state: &State, path: &str) -> Result<Option<Vec<u8>>, Failure> {

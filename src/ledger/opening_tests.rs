@@ -83,7 +83,8 @@ async fn a_ledger_of_a_newer_consign_is_refused_kindly() {
     let remote = Arc::new(Remote::default());
     let (ledger, memory) = ledger(&remote, Pins::default());
     let root = ledger.open(&occasion()).await.unwrap().created.unwrap();
-    let newer = "apiVersion: consign.dev/v1alpha1\nkind: Ledger\nmetadata:\n  name: consign\n  annotations:\n    consign.dev/schema: \"99\"\nstatus: {}\n";
+    let newer =
+        "apiVersion: consign.dev/v1alpha1\nkind: Ledger\nmetadata:\n  name: consign\n  annotations:\n    consign.dev/schema: \"99\"\nstatus: {}\n";
     let tip = memory.write_commit(Some(root), &[("ledger.yaml".to_owned(), Some(newer.into()))], "from the future", occasion().now).unwrap();
     memory.push(tip, Some(root)).await.unwrap();
     let failure = ledger.open(&occasion()).await.map(drop).unwrap_err();

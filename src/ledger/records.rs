@@ -13,9 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{
-    Freight, FreightName, Metadata, ProjectName, Promotion, PromotionName, StageName, StageStatus, WarehouseName, WarehouseStatus,
-};
+use crate::model::{Freight, FreightName, Metadata, ProjectName, Promotion, PromotionName, StageName, StageStatus, WarehouseName, WarehouseStatus};
 
 use super::yaml;
 
@@ -263,7 +261,8 @@ impl Schemas {
 }
 
 fn schema_of(document: &Map<String, Value>) -> Result<usize, Unreadable> {
-    let annotation = document.get("metadata").and_then(|metadata| metadata.get("annotations")).and_then(|annotations| annotations.get(SCHEMA_ANNOTATION));
+    let annotation =
+        document.get("metadata").and_then(|metadata| metadata.get("annotations")).and_then(|annotations| annotations.get(SCHEMA_ANNOTATION));
     let Some(annotation) = annotation else { return Ok(1) };
     let version = annotation.as_str().and_then(|text| text.parse().ok()).filter(|version| *version >= 1);
     version.ok_or_else(|| Unreadable::Malformed(format!("the annotation `{SCHEMA_ANNOTATION}` is not a version number")))

@@ -19,9 +19,70 @@ fn text() -> impl Strategy<Value = String> {
         "[+-]?0[xob]?[0-9a-f_]{1,9}",
         "[0-9]{1,3}(:[0-5][0-9]){1,2}",
         prop::sample::select(vec![
-            "", "~", "null", "Null", "yes", "No", "on", "OFF", "y", "N", "true", "False", "1", "1.0", "1_000", ".inf", "-.INF", ".nan", "0o17", "0755", "=", "<<", "-", "---",
-            "...", "? a", "- a", "a: b", "a #b", "#a", "@a", "`a", "%a", "!a", "&a", "*a", "|", ">", "[a", "{a", "'a", "\"a", "2026-01-02", "2026-01-02T03:04:05Z", " a", "a ",
-            "\n", "a\n", "a\n\n", "\na", " a\nb", "a\n b", "a \nb", "a\tb", "\ta\nb", "a\r\nb", "\u{feff}", "\u{85}", "\u{2028}", "\u{0}", "\u{7f}", "é\nü", "123e456", "1e3",
+            "",
+            "~",
+            "null",
+            "Null",
+            "yes",
+            "No",
+            "on",
+            "OFF",
+            "y",
+            "N",
+            "true",
+            "False",
+            "1",
+            "1.0",
+            "1_000",
+            ".inf",
+            "-.INF",
+            ".nan",
+            "0o17",
+            "0755",
+            "=",
+            "<<",
+            "-",
+            "---",
+            "...",
+            "? a",
+            "- a",
+            "a: b",
+            "a #b",
+            "#a",
+            "@a",
+            "`a",
+            "%a",
+            "!a",
+            "&a",
+            "*a",
+            "|",
+            ">",
+            "[a",
+            "{a",
+            "'a",
+            "\"a",
+            "2026-01-02",
+            "2026-01-02T03:04:05Z",
+            " a",
+            "a ",
+            "\n",
+            "a\n",
+            "a\n\n",
+            "\na",
+            " a\nb",
+            "a\n b",
+            "a \nb",
+            "a\tb",
+            "\ta\nb",
+            "a\r\nb",
+            "\u{feff}",
+            "\u{85}",
+            "\u{2028}",
+            "\u{0}",
+            "\u{7f}",
+            "é\nü",
+            "123e456",
+            "1e3",
         ])
         .prop_map(str::to_owned),
     ]
@@ -59,7 +120,11 @@ fn promotion() -> impl Strategy<Value = Promotion> {
             promotion.metadata.name = "prod.01jd0000000000000000000000.0123456".to_owned();
             promotion.metadata.annotations = annotations;
             promotion.metadata.annotations.remove(SCHEMA_ANNOTATION);
-            promotion.spec.steps = vec![PromotionStep { uses: "git-commit".to_owned(), config: Some(config).filter(|config| !config.is_null()), ..PromotionStep::default() }];
+            promotion.spec.steps = vec![PromotionStep {
+                uses: "git-commit".to_owned(),
+                config: Some(config).filter(|config| !config.is_null()),
+                ..PromotionStep::default()
+            }];
             promotion.status.message = message;
             promotion.status.state = state;
             promotion.status.started_at = started_at;
@@ -110,7 +175,13 @@ fn a_record_is_readable_kargo_yaml_with_quoted_hashes() {
         alias: "green-fox".to_owned(),
         discovered_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         origin: Origin::warehouse("main"),
-        commits: vec![GitCommit { repo_url: "https://example.com/a.git".to_owned(), id: "1234567".repeat(5), branch: "main".to_owned(), message: "yes".to_owned(), ..GitCommit::default() }],
+        commits: vec![GitCommit {
+            repo_url: "https://example.com/a.git".to_owned(),
+            id: "1234567".repeat(5),
+            branch: "main".to_owned(),
+            message: "yes".to_owned(),
+            ..GitCommit::default()
+        }],
         ..Freight::default()
     };
     insta::assert_snapshot!(Record::Freight(Arc::new(freight)).to_yaml(), @r#"
@@ -150,7 +221,18 @@ fn paths_read_back_and_strangers_have_none() {
     ] {
         assert_eq!(path.to_string().parse(), Ok(path));
     }
-    for stranger in ["", "x", "shop", "shop/stages", "shop/stages/.yaml", "shop/stages/a.yml", "shop/freight/00/4f1f0d7.yaml", "shop//stages/a.yaml", "shop/../stages/a.yaml", "../stages/a.yaml"] {
+    for stranger in [
+        "",
+        "x",
+        "shop",
+        "shop/stages",
+        "shop/stages/.yaml",
+        "shop/stages/a.yml",
+        "shop/freight/00/4f1f0d7.yaml",
+        "shop//stages/a.yaml",
+        "shop/../stages/a.yaml",
+        "../stages/a.yaml",
+    ] {
         assert_eq!(stranger.parse::<RecordPath>(), Err(()), "{stranger}");
     }
 }
@@ -170,7 +252,11 @@ fn older_records_are_migrated_step_by_step_and_newer_ones_refused() {
         Ok(())
     }
     let third = Schemas(&[rename, double]);
-    let of = |schema: &str, status: &str| format!("apiVersion: consign.dev/v1alpha1\nkind: Ledger\nmetadata:\n  name: consign\n  annotations:\n    consign.dev/schema: {schema}\nstatus: {status}\n");
+    let of = |schema: &str, status: &str| {
+        format!(
+            "apiVersion: consign.dev/v1alpha1\nkind: Ledger\nmetadata:\n  name: consign\n  annotations:\n    consign.dev/schema: {schema}\nstatus: {status}\n"
+        )
+    };
     let proposals = |text: String| match third.read(text.as_bytes()).unwrap() {
         Record::Ledger(record) => record.status.proposals,
         other => panic!("a record of kind {}", other.kind()),

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gix::ObjectId;
-
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 use crate::model::{Freight, FreightName, ProjectName, Promotion, PromotionName, StageName, WarehouseName};
 
 use super::branch::{Branch, TreeEntry};
@@ -21,8 +20,8 @@ const CACHED_RECORDS: usize = 100_000;
 /// Parsed records by blob id and trees by tree id: both are names of contents, so nothing in here is ever stale.
 #[derive(Default)]
 pub struct Cache {
-    records: Mutex<HashMap<ObjectId, Record>>,
-    trees: Mutex<HashMap<ObjectId, Arc<Vec<TreeEntry>>>>,
+    records: Mutex<HashMap<Oid, Record>>,
+    trees: Mutex<HashMap<Oid, Arc<Vec<TreeEntry>>>>,
 }
 
 /// A part of the ledger that can be fetched in one batch.
@@ -64,11 +63,11 @@ impl Overlay {
 pub struct State {
     branch: Arc<dyn Branch>,
     cache: Arc<Cache>,
-    tip: Option<ObjectId>,
-    root: Option<ObjectId>,
+    tip: Option<Oid>,
+    root: Option<Oid>,
     seconds: i64,
     pub(super) overlay: BTreeMap<String, Overlay>,
-    missing: Arc<Mutex<BTreeSet<ObjectId>>>,
+    missing: Arc<Mutex<BTreeSet<Oid>>>,
 }
 
 impl State {
@@ -76,7 +75,7 @@ impl State {
     ///
     /// # Errors
     /// Internal, if the commit is not in the store.
-    pub fn at(branch: Arc<dyn Branch>, cache: Arc<Cache>, tip: Option<ObjectId>) -> Result<Self, Failure> {
+    pub fn at(branch: Arc<dyn Branch>, cache: Arc<Cache>, tip: Option<Oid>) -> Result<Self, Failure> {
         let commit = match tip {
             None => None,
             Some(id) => Some(branch.commit(id)?.ok_or_else(|| {
@@ -96,7 +95,7 @@ impl State {
     }
 
     /// The commit underneath.
-    pub fn tip(&self) -> Option<ObjectId> {
+    pub fn tip(&self) -> Option<Oid> {
         self.tip
     }
 
@@ -115,7 +114,8 @@ impl State {
     /// # Errors
     /// Internal, if the store is damaged.
     pub fn projects(&self) -> Result<Vec<ProjectName>, Failure> {
-        let mut names: BTreeSet<&str> = self.overlay.iter().filter(|(_, file)| file.bytes().is_some()).filter_map(|(path, _)| Some(path.split_once('/')?.0)).collect();
+        let mut names: BTreeSet<&str> =
+            self.overlay.iter().filter(|(_, file)| file.bytes().is_some()).filter_map(|(path, _)| Some(path.split_once('/')?.0)).collect();
         let root = match self.root {
             Some(root) => self.tree(root)?,
             None => Arc::default(),
@@ -272,7 +272,7 @@ impl State {
         }
     }
 
-    fn read(&self, id: ObjectId) -> Result<Vec<u8>, Stop> {
+    fn read(&self, id: Oid) -> Result<Vec<u8>, Stop> {
         if let Some(bytes) = self.branch.blob(id)? {
             return Ok(bytes);
         }
@@ -286,7 +286,7 @@ impl State {
     ///
     /// # Errors
     /// Internal, if the store is damaged.
-    pub fn version(&self, path: &RecordPath) -> Result<Option<ObjectId>, Failure> {
+    pub fn version(&self, path: &RecordPath) -> Result<Option<Oid>, Failure> {
         let path = path.to_string();
         match self.overlay.get(&path) {
             Some(overlay) => Ok(overlay.bytes().map(|bytes| blob_id(bytes))),
@@ -323,7 +323,7 @@ impl State {
     ///
     /// # Errors
     /// Internal, if the store is damaged.
-    pub fn needs(&self, scopes: &[Scope]) -> Result<Vec<ObjectId>, Failure> {
+    pub fn needs(&self, scopes: &[Scope]) -> Result<Vec<Oid>, Failure> {
         let mut wanted = BTreeSet::new();
         for scope in scopes {
             match scope {
@@ -337,7 +337,9 @@ impl State {
                     }
                 }
                 Scope::AllFreight(project) => wanted.extend(self.files(&RecordPath::all_freight(project))?.into_iter().filter_map(|(_, id)| id)),
-                Scope::Promotions(project, stage) => wanted.extend(self.folder(&RecordPath::promotions(project, stage))?.iter().map(|entry| entry.id)),
+                Scope::Promotions(project, stage) => {
+                    wanted.extend(self.folder(&RecordPath::promotions(project, stage))?.iter().map(|entry| entry.id))
+                }
                 Scope::Files(paths) => {
                     for path in paths {
                         wanted.extend(self.committed(&path.to_string())?);
@@ -355,13 +357,14 @@ impl State {
     /// # Errors
     /// Remote or Refused, as the store says.
     pub async fn fetch_missing(&self) -> Result<bool, Failure> {
-        let missing: Vec<ObjectId> = std::mem::take(&mut *lock(&self.missing)).into_iter().collect();
+        let missing: Vec<Oid> = std::mem::take(&mut *lock(&self.missing)).into_iter().collect();
         if missing.is_empty() {
             return Ok(false);
         }
         self.branch.prefetch(&missing).await?;
         if let Some(absent) = missing.iter().find(|id| !self.branch.has_blob(**id)) {
-            return Err(Failure::new(FailureKind::Remote, format!("blob {absent} of the ledger cannot be fetched")).hint("check that the ledger's repository is complete with `git fsck`"));
+            return Err(Failure::new(FailureKind::Remote, format!("blob {absent} of the ledger cannot be fetched"))
+                .hint("check that the ledger's repository is complete with `git fsck`"));
         }
         Ok(true)
     }
@@ -370,7 +373,7 @@ impl State {
     ///
     /// # Errors
     /// Internal, if the store is damaged.
-    pub fn files(&self, folder: &str) -> Result<BTreeMap<String, Option<ObjectId>>, Failure> {
+    pub fn files(&self, folder: &str) -> Result<BTreeMap<String, Option<Oid>>, Failure> {
         let mut found = BTreeMap::new();
         if let Some(tree) = self.resolve_tree(folder)? {
             self.collect(tree, folder, &mut found)?;
@@ -386,7 +389,7 @@ impl State {
         Ok(found)
     }
 
-    fn collect(&self, tree: ObjectId, folder: &str, found: &mut BTreeMap<String, Option<ObjectId>>) -> Result<(), Failure> {
+    fn collect(&self, tree: Oid, folder: &str, found: &mut BTreeMap<String, Option<Oid>>) -> Result<(), Failure> {
         for entry in self.tree(tree)?.iter() {
             let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
             if entry.is_tree {
@@ -400,7 +403,8 @@ impl State {
 
     /// The names of the records in one folder, overlay included, sorted.
     fn names(&self, folder: &str) -> Result<BTreeSet<String>, Failure> {
-        let mut names: BTreeSet<String> = self.folder(folder)?.iter().filter_map(|entry| Some(entry.name.strip_suffix(".yaml")?.to_owned())).collect();
+        let mut names: BTreeSet<String> =
+            self.folder(folder)?.iter().filter_map(|entry| Some(entry.name.strip_suffix(".yaml")?.to_owned())).collect();
         let prefix = format!("{folder}/");
         for (path, file) in self.overlay.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix)) {
             let Some(name) = path[prefix.len()..].strip_suffix(".yaml").filter(|name| !name.contains('/')) else { continue };
@@ -420,7 +424,7 @@ impl State {
         }
     }
 
-    fn tree(&self, id: ObjectId) -> Result<Arc<Vec<TreeEntry>>, Failure> {
+    fn tree(&self, id: Oid) -> Result<Arc<Vec<TreeEntry>>, Failure> {
         if let Some(entries) = lock(&self.cache.trees).get(&id) {
             return Ok(Arc::clone(entries));
         }
@@ -435,7 +439,7 @@ impl State {
         Ok(entries)
     }
 
-    fn resolve_tree(&self, folder: &str) -> Result<Option<ObjectId>, Failure> {
+    fn resolve_tree(&self, folder: &str) -> Result<Option<Oid>, Failure> {
         let Some(mut tree) = self.root else { return Ok(None) };
         for part in folder.split('/').filter(|part| !part.is_empty()) {
             match self.entry(tree, part)? {
@@ -446,12 +450,12 @@ impl State {
         Ok(Some(tree))
     }
 
-    fn entry(&self, tree: ObjectId, name: &str) -> Result<Option<TreeEntry>, Failure> {
+    fn entry(&self, tree: Oid, name: &str) -> Result<Option<TreeEntry>, Failure> {
         let entries = self.tree(tree)?;
         Ok(entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok().map(|index| entries[index].clone()))
     }
 
-    fn committed(&self, path: &str) -> Result<Option<ObjectId>, Failure> {
+    fn committed(&self, path: &str) -> Result<Option<Oid>, Failure> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(tree) = self.resolve_tree(folder)? else { return Ok(None) };
         Ok(self.entry(tree, name)?.filter(|entry| !entry.is_tree).map(|entry| entry.id))
@@ -472,10 +476,10 @@ fn unreadable(path: &str, error: &Unreadable) -> Failure {
 }
 
 /// Git's id of a blob with this content.
-pub(super) fn blob_id(bytes: &[u8]) -> ObjectId {
+pub(super) fn blob_id(bytes: &[u8]) -> Oid {
     use sha1::Digest;
     let mut hash = sha1::Sha1::new();
     hash.update(format!("blob {}\0", bytes.len()));
     hash.update(bytes);
-    ObjectId::from_bytes_or_panic(&hash.finalize())
+    hex::encode(hash.finalize()).parse().expect("a SHA-1 has 40 hexadecimal digits")
 }

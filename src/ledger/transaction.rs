@@ -11,10 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gix::ObjectId;
 use jiff::Timestamp;
 
 use crate::diagnostic::{Failure, FailureKind};
+use crate::git::Oid;
 
 use super::draft::{Draft, Outcome, Stop};
 use super::records::README;
@@ -77,7 +77,12 @@ impl Transition {
 }
 
 fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ").trim().to_owned()
+    text.split(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim()
+        .to_owned()
 }
 
 type Function<'f> = Box<dyn Fn(&mut Draft<'_>) -> Result<(), Stop> + Send + Sync + 'f>;
@@ -109,11 +114,11 @@ pub struct Committed {
     /// The branch, as a full ref name.
     pub reference: String,
     /// The last commit.
-    pub tip: ObjectId,
+    pub tip: Oid,
     /// What the branch has to point at for the push to be right; None: it must not exist.
-    pub expected: Option<ObjectId>,
+    pub expected: Option<Oid>,
     /// Each group's commit, in order.
-    pub commits: Vec<(String, ObjectId)>,
+    pub commits: Vec<(String, Oid)>,
 }
 
 /// A group that could not be applied again, and why.
@@ -238,18 +243,85 @@ impl<'f> Chain<'f> {
         if self.is_empty() {
             return Ok(None);
         }
-        let mut transitions = match self.gathered().await? {
+        let transitions = match self.gathered().await? {
             Some(transitions) => transitions,
             None => self.groups.iter().map(|group| (group.key.clone(), group.transition.clone())).collect(),
         };
+        let view = self.view.clone();
+        self.write(transitions, &view).await
+    }
+
+    /// As [`commit`](Self::commit), without these groups and without what does not apply without them; all of them stay in the chain.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub async fn commit_without(&mut self, left_out: &[String]) -> Result<Option<Committed>, Failure> {
+        let mut functions: Vec<(usize, &str, &Function<'f>)> = self
+            .groups
+            .iter()
+            .filter(|group| !left_out.contains(&group.key))
+            .flat_map(|group| group.functions.iter().map(|(at, function)| (*at, group.key.as_str(), function)))
+            .collect();
+        functions.sort_by_key(|(at, _, _)| *at);
+        let (view, transitions) = loop {
+            let mut view = self.base.clone();
+            let mut transitions: Vec<(String, Transition)> = Vec::new();
+            let mut failed = None;
+            for (_, key, function) in &functions {
+                match run(&view, &self.occasion, function).await {
+                    Ok(((), outcome)) => {
+                        view.overlay.extend(outcome.edits.clone());
+                        match transitions.last_mut() {
+                            Some((last, transition)) if last == key => transition.absorb(outcome),
+                            _ => {
+                                let mut transition = Transition::default();
+                                transition.absorb(outcome);
+                                transitions.push(((*key).to_owned(), transition));
+                            }
+                        }
+                    }
+                    Err(Stop::Failed(failure)) if matches!(failure.kind, FailureKind::Remote | FailureKind::Internal) => return Err(failure),
+                    Err(_) => {
+                        failed = Some((*key).to_owned());
+                        break;
+                    }
+                }
+            }
+            match failed {
+                None => break (view, transitions),
+                Some(gone) => functions.retain(|(_, key, _)| *key != gone),
+            }
+        };
+        self.write(transitions, &view).await
+    }
+
+    /// Goes on from commits that have landed: their groups leave the chain, the others are applied again. Gives those that do not apply.
+    ///
+    /// # Errors
+    /// What fetching says.
+    pub async fn advance(&mut self, base: State, landed: &Committed) -> Result<Vec<Dropped>, Failure> {
+        self.base = base;
+        self.rebuild(&landed.commits.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>()).await
+    }
+
+    /// Whether there is a group of this key.
+    pub fn has_group(&self, key: &str) -> bool {
+        self.groups.iter().any(|group| group.key == key)
+    }
+
+    async fn write(&self, mut transitions: Vec<(String, Transition)>, view: &State) -> Result<Option<Committed>, Failure> {
         transitions.retain(|(_, transition)| !transition.edits.is_empty());
-        let readme = self.render_readme().await?;
+        if transitions.is_empty() {
+            return Ok(None);
+        }
+        let readme = self.render_readme(view).await?;
         if let (Some(readme), Some((_, last))) = (readme, transitions.last_mut()) {
             last.edits.insert(README.to_owned(), Overlay::Text(readme.into_bytes().into()));
         }
         let branch = self.base.branch();
         let seconds = self.occasion.now.as_second().max(self.base.tip_seconds());
-        let at = Timestamp::from_second(seconds).map_err(|error| Failure::new(FailureKind::Internal, "the ledger's last commit has no usable time").caused_by(error))?;
+        let at = Timestamp::from_second(seconds)
+            .map_err(|error| Failure::new(FailureKind::Internal, "the ledger's last commit has no usable time").caused_by(error))?;
         let mut parent = self.base.tip();
         let mut commits = Vec::with_capacity(transitions.len());
         for (key, transition) in transitions {
@@ -311,14 +383,14 @@ impl<'f> Chain<'f> {
     }
 
     /// The new README, if it is another than the one on the branch.
-    async fn render_readme(&self) -> Result<Option<String>, Failure> {
+    async fn render_readme(&self, view: &State) -> Result<Option<String>, Failure> {
         loop {
-            match (self.readme)(&self.view) {
+            match (self.readme)(view) {
                 Ok(text) => {
                     let known = self.base.version(&super::RecordPath::Readme)?;
                     return Ok((known != Some(super::state::blob_id(text.as_bytes()))).then_some(text));
                 }
-                Err(Stop::Missing) if self.view.fetch_missing().await? => {}
+                Err(Stop::Missing) if view.fetch_missing().await? => {}
                 Err(stop) => return Err(stop.into()),
             }
         }

@@ -62,7 +62,8 @@ async fn a_promotion_created_early_and_ended_late_is_one_commit_among_a_hundred(
             .apply(&stage.clone(), move |draft| {
                 draft.say(format!("freight is in {stage}"));
                 draft.promotion_mut(&shop(), &stage.as_str().into(), &name)?.status.phase = PromotionPhase::Succeeded;
-                draft.stage_mut(&shop(), &stage.as_str().into())?.status.last_promotion = Some(PromotionReference { name: name.clone(), ..PromotionReference::default() });
+                draft.stage_mut(&shop(), &stage.as_str().into())?.status.last_promotion =
+                    Some(PromotionReference { name: name.clone(), ..PromotionReference::default() });
                 Ok(())
             })
             .await
@@ -155,7 +156,9 @@ async fn promotions_and_freight_never_come_from_the_past() {
     assert_eq!(first.as_str().len(), "prod..".len() + 26 + 7);
     assert!(first.as_str().starts_with("prod.01kdy") && first.as_str().ends_with(".0123456"), "{first}");
 
-    let find = |name: &'static str| move |draft: &mut Draft<'_>| draft.create_freight(&shop(), freight(name)).map(|(freight, new)| (freight.discovered_at.unwrap(), new));
+    let find = |name: &'static str| {
+        move |draft: &mut Draft<'_>| draft.create_freight(&shop(), freight(name)).map(|(freight, new)| (freight.discovered_at.unwrap(), new))
+    };
     let (one, new) = ledger.transact(&occasion("d", "2026-01-02T03:04:05Z"), find("aaaa")).await.unwrap();
     assert!(new && one == "2026-01-02T03:04:05Z".parse().unwrap());
     let (two, _) = ledger.transact(&occasion("e", "2020-01-01T00:00:00Z"), find("bbbb")).await.unwrap();
@@ -265,7 +268,9 @@ async fn claims_are_taken_renewed_and_taken_over_only_after_they_expire() {
     assert_eq!(claim("b", "2026-01-02T03:09:59Z", "2026-01-02T03:20:00Z").await, Err(FailureKind::Conflict));
     assert_eq!(claim("a", "2026-01-02T03:09:59Z", "2026-01-02T03:20:00Z").await, Ok(()), "a living tick renews");
     assert_eq!(claim("b", "2026-01-02T03:20:00Z", "2026-01-02T03:30:00Z").await, Ok(()), "an expired claim is taken over");
-    let check = async |run: &str| ledger.transact(&occasion(run, "2026-01-02T03:20:00Z"), |draft| draft.check_claim(&shop(), &"prod".into(), &name)).await.is_ok();
+    let check = async |run: &str| {
+        ledger.transact(&occasion(run, "2026-01-02T03:20:00Z"), |draft| draft.check_claim(&shop(), &"prod".into(), &name)).await.is_ok()
+    };
     assert!(!check("a").await && check("b").await);
     ledger.transact(&occasion("a", "2026-01-02T03:21:00Z"), |draft| draft.release(&shop(), &"prod".into(), &name)).await.unwrap();
     assert!(check("b").await, "another run's claim is not given back");
@@ -279,12 +284,14 @@ async fn a_retired_stage_keeps_its_record_and_its_promotions_are_aborted() {
     let name = ledger
         .transact(&occasion, |draft| {
             let name = draft.create_promotion(new_promotion("prod", HASH))?;
-            draft.stage_mut(&shop(), &"prod".into())?.status.current_promotion = Some(PromotionReference { name: name.clone(), ..PromotionReference::default() });
+            draft.stage_mut(&shop(), &"prod".into())?.status.current_promotion =
+                Some(PromotionReference { name: name.clone(), ..PromotionReference::default() });
             Ok(name)
         })
         .await
         .unwrap();
-    let ended = ledger.transact(&occasion, |draft| draft.retire_stage(&shop(), &"prod".into(), "stage `prod` is gone from the definitions")).await.unwrap();
+    let ended =
+        ledger.transact(&occasion, |draft| draft.retire_stage(&shop(), &"prod".into(), "stage `prod` is gone from the definitions")).await.unwrap();
     assert_eq!(ended, [name.clone()]);
     let state = ledger.read().await.unwrap();
     assert!(state.stage(&shop(), &"prod".into()).unwrap().is_none());
@@ -386,7 +393,9 @@ async fn an_alias_belongs_to_one_freight() {
         })
         .await
         .unwrap();
-    let rename = async |name: &str, alias: &str| ledger.transact(&occasion, |draft| draft.set_freight_alias(&shop(), &name.into(), alias)).await.map_err(|failure| failure.kind);
+    let rename = async |name: &str, alias: &str| {
+        ledger.transact(&occasion, |draft| draft.set_freight_alias(&shop(), &name.into(), alias)).await.map_err(|failure| failure.kind)
+    };
     assert_eq!(rename("bbbb", "green-fox").await, Err(FailureKind::Config));
     assert_eq!(rename("aaaa", "red-fox").await, Ok(()));
     assert_eq!(rename("bbbb", "green-fox").await, Ok(()));

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 /// Writes a value as one YAML document that ends in a newline.
 pub(super) fn write(value: &Value) -> String {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    let mut text = serde_saphyr::to_string_with_options(&Canonical(value), options).expect("a JSON value has a YAML form and memory does not fail to be written");
+    let mut text = serde_saphyr::to_string_with_options(&Canonical(value), options)
+        .expect("a JSON value has a YAML form and memory does not fail to be written");
     if !text.ends_with('\n') {
         text.push('\n');
     }

@@ -85,18 +85,11 @@ pub fn join(folder: &Path, path: &str) -> Option<PathBuf> {
     Some(clean)
 }
 
-/// Whether kustomize takes a reference that is no local file for something to fetch.
+/// Whether kustomize takes a reference that is no local file for something to fetch: a URL, or a repository on a host.
 pub fn is_remote(written: &str) -> bool {
-    let first = written.split(['/', ':', '?']).next().unwrap_or_default();
-    written.contains("://")
-        || written.contains("::")
-        || written.contains("?ref=")
-        || written.contains(".git/")
-        || written.contains("_git/")
-        || ["git@", "gh:", "org-"].iter().any(|prefix| written.starts_with(prefix))
-        || first.contains('@')
-        // A host: `github.com/owner/repository//path`.
-        || (written.contains('/') && first.contains('.') && !first.starts_with('.'))
+    let lower = written.to_ascii_lowercase();
+    let user = written.split_once('@').is_some_and(|(user, _)| !user.is_empty() && !user.contains(['/', ':']));
+    user || lower.contains("://") || ["git::", "gh:", "github.com/", "github.com:"].iter().any(|prefix| lower.starts_with(prefix))
 }
 
 struct Walk<L> {
@@ -202,8 +195,14 @@ impl<L: FnMut(&Path) -> Look> Walk<L> {
             }
         }
         for chart in charts.into_iter().chain(generator.then_some(document)) {
+            // A chart that lies in its home already is not fetched.
+            let text = |field: &str| chart[field].as_str().unwrap_or_default();
+            let name = [text("name"), text("chartName")].concat();
+            let homes: Vec<PathBuf> = self.closure.trees.iter().cloned().collect();
+            let there = |walk: &mut Self, place: &str| homes.iter().any(|home| !name.is_empty() && (walk.look)(&home.join(place)) != Look::Missing);
+            let is_local = there(self, &name) || there(self, &format!("{name}-{}/{name}", text("version")));
             for field in ["repo", "chartRepoUrl"] {
-                if let Some(written) = chart[field].as_str().filter(|repository| !repository.is_empty()) {
+                if let Some(written) = chart[field].as_str().filter(|repository| !repository.is_empty() && !is_local) {
                     self.closure.remote.insert(Reference { written: written.to_owned(), file: file.to_owned() });
                 }
             }
@@ -344,13 +343,13 @@ mod tests {
     fn what_leads_out_or_is_fetched_is_named_with_its_place() {
         let files = [(
             "app/kustomization.yaml",
-            "resources: [/etc/passwd, ../../x, 'https://example.com/a.yaml', 'github.com/o/r//p?ref=v1', gone.yaml, './a.b/c']\n\
+            "resources: [/etc/passwd, ../../x, 'https://example.com/a.yaml', 'github.com/o/r//p?ref=v1', gone.yaml, 'v1.2/c', 'git@example.com:o/r']\n\
              generators:\n- |\n  apiVersion: builtin\n  kind: ConfigMapGenerator\n  metadata: {name: x}\n  files: [k=/etc/shadow]\n",
         )];
         let closure = of_kustomization(Path::new("app"), look(&files));
         let written = |set: &BTreeSet<Reference>| set.iter().map(|one| one.written.clone()).collect::<Vec<_>>();
         assert_eq!(written(&closure.outside), ["../../x", "/etc/passwd", "/etc/shadow"]);
-        assert_eq!(written(&closure.remote), ["github.com/o/r//p?ref=v1", "https://example.com/a.yaml"]);
+        assert_eq!(written(&closure.remote), ["git@example.com:o/r", "github.com/o/r//p?ref=v1", "https://example.com/a.yaml"]);
         assert_eq!(closure.outside.first().unwrap().file, Path::new("app/kustomization.yaml"));
     }
 
@@ -363,10 +362,14 @@ mod tests {
 
     #[test]
     fn charts_of_a_kustomization_take_helm() {
-        let files = [(
-            "app/kustomization.yaml",
-            "helmGlobals: {chartHome: ../charts}\nhelmCharts:\n- {name: a, valuesFile: v.yaml}\n- {name: b, repo: 'https://charts.example.com'}\n",
-        )];
+        let files = [
+            (
+                "app/kustomization.yaml",
+                "helmGlobals: {chartHome: ../charts}\nhelmCharts:\n- {name: a, valuesFile: v.yaml}\n- {name: b, repo: 'https://charts.example.com'}\n\
+             - {name: c, version: 1.0.0, repo: 'https://there.example.com'}\n",
+            ),
+            ("charts/c-1.0.0/c/Chart.yaml", ""),
+        ];
         let closure = of_kustomization(Path::new("app"), look(&files));
         assert!(closure.charts);
         assert_eq!(shown(&closure.trees), "charts");

@@ -1,9 +1,9 @@
 //! Promotions: inflation, the step loop, resumption, retries. Emits transitions, writes no ledger.
 
 pub mod closure;
-pub mod manifests;
 pub mod engine;
 pub mod inflate;
+pub mod manifests;
 pub mod step;
 pub mod steps;
 pub mod tools;

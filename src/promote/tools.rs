@@ -67,7 +67,9 @@ pub struct RepositoryCredential {
 
 impl std::fmt::Debug for ChartCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChartCredentials").field("repositories", &self.repositories.iter().map(|one| &one.url).collect::<Vec<_>>()).finish_non_exhaustive()
+        f.debug_struct("ChartCredentials")
+            .field("repositories", &self.repositories.iter().map(|one| &one.url).collect::<Vec<_>>())
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,13 +131,19 @@ impl Tools {
         let output = self.command(&tool, &folder)?.args(kind.version_arguments).run().await?;
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let version = read_version(&said).ok_or_else(|| {
-            Failure::new(FailureKind::Tool, format!("`{}` does not tell a version: `{} {}` printed `{said}`", tool.path.display(), kind.name, kind.version_arguments.join(" ")))
-                .hint(format!("set `tools.{}` in `consign.yaml` to the path of a {} executable", kind.name, kind.name))
+            Failure::new(
+                FailureKind::Tool,
+                format!("`{}` does not tell a version: `{} {}` printed `{said}`", tool.path.display(), kind.name, kind.version_arguments.join(" ")),
+            )
+            .hint(format!("set `tools.{}` in `consign.yaml` to the path of a {} executable", kind.name, kind.name))
         })?;
         let (major, minor) = kind.oldest;
         if (version.major, version.minor) < kind.oldest {
-            return Err(Failure::new(FailureKind::Tool, format!("{} {version} at `{}` is too old: at least {major}.{minor} is needed", kind.name, tool.path.display()))
-                .hint(kind.install_hint()));
+            return Err(Failure::new(
+                FailureKind::Tool,
+                format!("{} {version} at `{}` is too old: at least {major}.{minor} is needed", kind.name, tool.path.display()),
+            )
+            .hint(kind.install_hint()));
         }
         tool.version = version;
         Ok(tool)
@@ -151,12 +159,20 @@ impl Tools {
             .tempdir()
             .map_err(|error| Failure::new(FailureKind::Tool, format!("cannot make a temporary folder for {}", tool.kind.name)).caused_by(error))?;
         let mut command = tokio::process::Command::new(&tool.path);
-        command.current_dir(folder).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+        command
+            .current_dir(folder)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
         command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.env("PATH", &self.search_path).env("LANG", "C.UTF-8").env("HOME", home.path()).env("TMPDIR", home.path());
         // Of helm, also where kustomize starts it: kustomize points the other folders at a folder of its own, but `helmGlobals.configHome` can
         // point them into the workspace, and a plugin found there would be run.
-        for (name, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data"), ("HELM_PLUGINS", "plugins")] {
+        for (name, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data"), ("HELM_PLUGINS", "plugins")]
+        {
             command.env(name, home.path().join(folder));
         }
         command.env("HELM_NO_PLUGINS", "1").env("KUBECONFIG", home.path().join("no-kubeconfig"));
@@ -185,8 +201,12 @@ static KUSTOMIZE: ToolKind = ToolKind {
 };
 
 /// `--set-literal` came with 3.12.
-static HELM: ToolKind =
-    ToolKind { name: "helm", version_arguments: &["version", "--template", "{{.Version}}"], oldest: (3, 12), install: "https://helm.sh/docs/intro/install/" };
+static HELM: ToolKind = ToolKind {
+    name: "helm",
+    version_arguments: &["version", "--template", "{{.Version}}"],
+    oldest: (3, 12),
+    install: "https://helm.sh/docs/intro/install/",
+};
 
 impl ToolKind {
     fn install_hint(&self) -> String {
@@ -269,10 +289,11 @@ pub struct ToolOutput {
 }
 
 impl ToolOutput {
-    /// What the tool complained about: its last error, without the prefix that tools put before it; folders of ours are left out.
+    /// What the tool complained about, from its first line of error on, without the prefix that tools put before it; folders of ours are left
+    /// out.
     pub fn complaint(&self, root: &Path) -> String {
-        let from = self.stderr.find("Error: ").map_or(0, |at| at + "Error: ".len());
-        let text = self.stderr[from..].trim();
+        let line = if self.stderr.starts_with("Error: ") { Some(0) } else { self.stderr.find("\nError: ").map(|at| at + 1) };
+        let text = self.stderr[line.map_or(0, |at| at + "Error: ".len())..].trim();
         let mut text = if text.is_empty() { "it failed without a word".to_owned() } else { text.to_owned() };
         for root in [root.canonicalize().unwrap_or_else(|_| root.to_owned()), root.to_owned()] {
             let root = root.display().to_string();
@@ -295,6 +316,13 @@ impl ToolCommand {
     #[must_use]
     pub fn args<I: IntoIterator<Item: AsRef<OsStr>>>(self, arguments: I) -> Self {
         arguments.into_iter().fold(self, Self::arg)
+    }
+
+    /// Sets a variable of the tool's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
     }
 
     /// A folder that lives as long as the run, for files that the tool reads or writes. It is the tool's home.
@@ -443,7 +471,18 @@ mod tests {
         let environment = String::from_utf8(output.stdout).unwrap();
         for line in environment.lines() {
             let name = line.split('=').next().unwrap_or_default();
-            let known = ["PATH", "LANG", "HOME", "TMPDIR", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS", "HELM_NO_PLUGINS", "KUBECONFIG"];
+            let known = [
+                "PATH",
+                "LANG",
+                "HOME",
+                "TMPDIR",
+                "HELM_CACHE_HOME",
+                "HELM_CONFIG_HOME",
+                "HELM_DATA_HOME",
+                "HELM_PLUGINS",
+                "HELM_NO_PLUGINS",
+                "KUBECONFIG",
+            ];
             assert!(known.contains(&name) || INHERITED.contains(&name) || ["PWD", "SHLVL", "_", "OLDPWD"].contains(&name), "{line}");
         }
     }

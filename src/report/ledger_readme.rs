@@ -137,7 +137,9 @@ impl Reader<'_> {
             }
         }
         let promotion = match &status.current_promotion {
-            Some(reference) => self.have(self.state.promotion(project, name, &reference.name))?.filter(|promotion| !promotion.status.phase.is_terminal()),
+            Some(reference) => {
+                self.have(self.state.promotion(project, name, &reference.name))?.filter(|promotion| !promotion.status.phase.is_terminal())
+            }
             None => None,
         };
         let promoted = |promotion: &Promotion| promotion.status.freight.as_ref().map_or_else(|| short(&promotion.spec.freight), known_as);
@@ -155,7 +157,8 @@ impl Reader<'_> {
             link: link.clone(),
             since: minute(promotion.status.started_at),
         });
-        let holds: Vec<String> = status.auto_promotion_holds.values().map(|hold| if hold.reason.is_empty() { hold.actor.clone() } else { hold.reason.clone() }).collect();
+        let holds: Vec<String> =
+            status.auto_promotion_holds.values().map(|hold| if hold.reason.is_empty() { hold.actor.clone() } else { hold.reason.clone() }).collect();
         let view = StageView {
             name: name.to_string(),
             freight: held_freight.iter().map(|freight| known_as(freight)).collect::<Vec<_>>().join(", "),
@@ -185,7 +188,8 @@ fn settled(record: &StageRecord) -> String {
             return if message.is_empty() { format!("the last promotion {ended}") } else { format!("the last promotion {ended}: {message}") };
         }
     }
-    let verification = status.current_freight().and_then(|collection| collection.verification_history.first()).and_then(|verification| verification.phase);
+    let verification =
+        status.current_freight().and_then(|collection| collection.verification_history.first()).and_then(|verification| verification.phase);
     match verification {
         Some(VerificationPhase::Successful) => "verified",
         Some(VerificationPhase::Pending | VerificationPhase::Running) => "being verified",
@@ -212,7 +216,10 @@ fn waits_for_merge(promotion: &Promotion) -> Option<Link> {
     });
     from_outputs.or_else(|| {
         let proposal = promotion.status.consign.proposals.last()?;
-        Some(Link { text: format!("proposal {}: merge {} into {}", proposal.number, proposal.source_branch, proposal.target_branch), url: markdown::link_target(&proposal.repo_url)? })
+        Some(Link {
+            text: format!("proposal {}: merge {} into {}", proposal.number, proposal.source_branch, proposal.target_branch),
+            url: markdown::link_target(&proposal.repo_url)?,
+        })
     })
 }
 

@@ -47,16 +47,24 @@ async fn it_shows_the_pipeline_who_waits_and_what_fails() {
         let mut promotion = Promotion::default();
         promotion.spec = PromotionSpec { stage: "prod".into(), freight: freight.name(), ..PromotionSpec::default() };
         promotion.spec.steps = vec![PromotionStep { uses: "git-wait-for-pr".to_owned(), alias: "wait".to_owned(), ..PromotionStep::default() }];
-        promotion.status = PromotionStatus { phase: PromotionPhase::Running, started_at: Some(now), freight: Some(freight.reference()), ..PromotionStatus::default() };
+        promotion.status = PromotionStatus {
+            phase: PromotionPhase::Running,
+            started_at: Some(now),
+            freight: Some(freight.reference()),
+            ..PromotionStatus::default()
+        };
         promotion.status.state.insert("open".to_owned(), serde_json::json!({"pr": {"id": 12, "url": "https://forge.example/acme/gitops/pull/12"}}));
         let name = draft.create_promotion(crate::ledger::NewPromotion { project: shop.clone(), promotion, planned_on: None })?;
         let prod = draft.stage_mut(&shop, &"prod".into())?;
         prod.status.current_promotion = Some(PromotionReference { name, ..PromotionReference::default() });
-        prod.status.auto_promotion_holds.insert(freight.origin.clone().into(), Hold { reason: "freeze over the holidays".to_owned(), ..Hold::default() });
+        prod.status
+            .auto_promotion_holds
+            .insert(freight.origin.clone().into(), Hold { reason: "freeze over the holidays".to_owned(), ..Hold::default() });
         let broken = PromotionStatus { phase: PromotionPhase::Failed, message: "step `helm` failed\nmore".to_owned(), ..PromotionStatus::default() };
         let uat = draft.stage_mut(&shop, &"uat".into())?;
         uat.status.last_promotion = Some(PromotionReference { name: "uat.1.a".into(), status: Some(broken), ..PromotionReference::default() });
-        draft.warehouse_mut(&shop, &"charts".into())?.status.failing = Some(FailingSource { since: Some(now), reason: "503 from charts.example.com".to_owned(), ..FailingSource::default() });
+        draft.warehouse_mut(&shop, &"charts".into())?.status.failing =
+            Some(FailingSource { since: Some(now), reason: "503 from charts.example.com".to_owned(), ..FailingSource::default() });
         Ok(())
     })
     .await;

@@ -70,7 +70,10 @@ mod tests {
         assert_eq!(escape("green-fox v1.2 (final)"), "green-fox v1.2 (final)");
         assert_eq!(escape("a | b\n\n# c"), "a \\| b &#35; c");
         assert_eq!(escape("[x](javascript:alert(1)) ![y](z)"), "\\[x\\](javascript:alert(1)) \\!\\[y\\](z)");
-        assert_eq!(escape("<img src=x> &lt; `code` @team #12 https://evil www.evil"), "&lt;img src=x&gt; &amp;lt; \\`code\\` &#64;team &#35;12 https&#58;//evil www&#46;evil");
+        assert_eq!(
+            escape("<img src=x> &lt; `code` @team #12 https://evil www.evil"),
+            "&lt;img src=x&gt; &amp;lt; \\`code\\` &#64;team &#35;12 https&#58;//evil www&#46;evil"
+        );
         assert_eq!(escape("\u{202e}abc\u{200b}def "), "abc def");
     }
 

@@ -32,7 +32,7 @@ pub struct Limits {
 pub struct Rounds<'w, 'c> {
     world: &'w World,
     project: &'w Project,
-    chain: &'c mut Chain<'w>,
+    chain: &'c mut Chain<'static>,
     limits: &'w Limits,
     outcome: &'c mut Outcome,
     /// Promotions that were run in this tick and wait now: they are not run again.
@@ -55,7 +55,7 @@ struct Todo {
 
 impl<'w, 'c> Rounds<'w, 'c> {
     /// Rounds on a chain.
-    pub fn new(world: &'w World, project: &'w Project, chain: &'c mut Chain<'w>, limits: &'w Limits, outcome: &'c mut Outcome) -> Self {
+    pub fn new(world: &'w World, project: &'w Project, chain: &'c mut Chain<'static>, limits: &'w Limits, outcome: &'c mut Outcome) -> Self {
         Self {
             world,
             project,
@@ -80,7 +80,7 @@ impl<'w, 'c> Rounds<'w, 'c> {
             let verified = self.verify(&todo.verify).await?;
             let ran = self.promote(todo.run).await?;
             if !ran && !verified {
-                flush::publish(self.world, self.chain, self.outcome).await?;
+                flush::publish(self.world, self.chain).await?;
                 self.note_waiting().await?;
                 return Ok(self.failures);
             }
@@ -242,7 +242,10 @@ impl<'w, 'c> Rounds<'w, 'c> {
             }
             finished.push(result.finished);
         }
-        flush::flush(self.world, self.project, self.chain, &mut finished).await?;
+        flush::apply(self.chain, &mut finished).await?;
+        // What a promotion makes of its stage belongs to the same commits.
+        self.settle(false).await?;
+        flush::push(self.world, self.chain, &mut finished).await?;
         for result in &finished {
             let Some(promotion) = &result.landed else {
                 // Somebody else moved first: it is planned again.
@@ -266,7 +269,7 @@ impl<'w, 'c> Rounds<'w, 'c> {
             return Ok(false);
         }
         // What is verified must be what has landed.
-        flush::publish(self.world, self.chain, self.outcome).await?;
+        flush::publish(self.world, self.chain).await?;
         let view = View::read(self.chain.state(), self.project).await?;
         let mut changed = false;
         for look in verification::look(self.world, self.project, &view, stages).await? {

@@ -192,18 +192,18 @@ pub async fn record_promotion(chain: &mut Chain<'_>, place: &Place, status: Prom
                 draft.check_version(&RecordPath::Promotion(at.project.clone(), at.stage.clone(), at.name.clone()), run_on)?;
             }
             let record = draft.promotion_mut(&at.project, &at.stage, &at.name)?;
-            let before = record.status.phase;
-            record.status = (*status).clone();
+            let before = std::mem::replace(&mut record.status, (*status).clone());
             record.status.consign.claim = None;
-            if let Some(highest) = record.status.consign.proposals.iter().map(|proposal| proposal.number).max() {
-                reserve_proposal(draft, highest)?;
+            let known: Vec<u64> = before.consign.proposals.iter().map(|proposal| proposal.number).collect();
+            for proposal in status.consign.proposals.iter().filter(|proposal| !known.contains(&proposal.number)) {
+                draft.take_proposal(proposal.number)?;
             }
             apply_changes(draft, &at.project, &aftermath.changes)?;
             if !aftermath.log.is_empty() {
                 let earlier = read_log(draft, &at)?;
                 draft.write_log(&at.project, &at.stage, at.name.as_str(), &format!("{earlier}{}", aftermath.log));
             }
-            draft.say(sentence(&at, before, &status));
+            draft.say(sentence(&at, before.phase, &status));
             Ok(())
         })
         .await
@@ -211,13 +211,6 @@ pub async fn record_promotion(chain: &mut Chain<'_>, place: &Place, status: Prom
 
 fn read_log(draft: &Draft<'_>, at: &Place) -> Result<String, Stop> {
     Ok(draft.state().log(&at.project, &at.stage, at.name.as_str())?.unwrap_or_default())
-}
-
-/// A proposal's number was given while the promotion ran; it must still be free.
-fn reserve_proposal(draft: &mut Draft<'_>, number: u64) -> Result<(), Stop> {
-    let known = draft.ledger_mut()?;
-    known.status.proposals = known.status.proposals.max(number);
-    Ok(())
 }
 
 fn sentence(at: &Place, before: PromotionPhase, status: &PromotionStatus) -> String {

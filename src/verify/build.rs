@@ -44,7 +44,14 @@ pub struct GivenArgument {
 ///
 /// # Errors
 /// A message; the verification then is an Error.
-pub fn build(stage: &Stage, verification: &Verification, templates: &Templates<'_>, given: &[GivenArgument], name: &str, collection: &str) -> Result<AnalysisRun, String> {
+pub fn build(
+    stage: &Stage,
+    verification: &Verification,
+    templates: &Templates<'_>,
+    given: &[GivenArgument],
+    name: &str,
+    collection: &str,
+) -> Result<AnalysisRun, String> {
     let spec = flatten(verification, templates)?;
     let args = merge(spec.args, given)?;
     Ok(AnalysisRun {
@@ -60,7 +67,8 @@ fn flatten(verification: &Verification, templates: &Templates<'_>) -> Result<Tem
     let is_cluster = |kind: &str| kind == "ClusterAnalysisTemplate";
     let (cluster, project): (Vec<_>, Vec<_>) = verification.analysis_templates.iter().partition(|reference| is_cluster(&reference.kind));
     for reference in project.into_iter().chain(cluster) {
-        let (known, kind) = if is_cluster(&reference.kind) { (templates.cluster, "ClusterAnalysisTemplate") } else { (templates.project, "AnalysisTemplate") };
+        let (known, kind) =
+            if is_cluster(&reference.kind) { (templates.cluster, "ClusterAnalysisTemplate") } else { (templates.project, "AnalysisTemplate") };
         let template = known.get(&reference.name).ok_or_else(|| format!("there is no {kind} `{}`", reference.name))?;
         let spec: TemplateSpec = match &template.spec {
             serde_json::Value::Null => TemplateSpec::default(),

@@ -6,8 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use consign::config::admission::kinds::Kind;
 use consign::config::admission::{Admitted, Class, Finding, Layer, NamespaceState, World, admit, freight_update};
 use consign::config::yaml::FieldPath;
-use consign::config::{Knowledge, RepositoryKind};
-use consign::freight;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -58,20 +56,7 @@ fn run(case: &Value) -> Value {
         name if foreign.contains(name) => NamespaceState::Foreign,
         _ => NamespaceState::Project,
     };
-    let knowledge = Knowledge {
-        constraint: &|text| text.parse::<freight::semver::Constraint>().map(|_| ()).map_err(|error| error.to_string()),
-        normalize: &|kind, url| match kind {
-            RepositoryKind::Git => freight::url::git(url),
-            RepositoryKind::Image => freight::url::image(url),
-            RepositoryKind::Chart => freight::url::chart(url),
-        },
-        freight_by_hand: &|warehouse, made, taken| {
-            freight::assemble::by_hand(warehouse, made, taken)
-                .map_err(|violations| violations.into_iter().map(|violation| (violation.field.to_owned(), violation.to_string())).collect())
-        },
-        freight_alias: &|name| freight::alias::alias_of(name, |_| false),
-        ..Knowledge::default()
-    };
+    let knowledge = consign::cli::knowledge::knowledge(false);
     let mut there = There::default();
     let admitted = RefCell::new(None);
     for (at, doc) in docs.iter().enumerate() {

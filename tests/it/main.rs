@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod config;
 mod house;
 mod git;
+mod steps;
 mod support;

@@ -72,6 +72,8 @@ pub fn is_plain(text: &str, in_flow: bool) -> bool {
     let Some(first) = chars.next() else { return false };
     let second = chars.next();
     let opens = match first {
+        // Readers of YAML 1.1 see a key here.
+        '?' | ':' if in_flow => true,
         '-' | '?' | ':' => second.is_none_or(|second| second == ' ' || (in_flow && is_flow_indicator(second))),
         ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => true,
         _ => false,
@@ -83,7 +85,12 @@ pub fn is_plain(text: &str, in_flow: bool) -> bool {
         && !text.contains(" #")
         && !(text.starts_with("---") || text.starts_with("..."))
         && text.chars().all(is_printable)
-        && !(in_flow && (text.contains(is_flow_indicator)))
+        && !(in_flow && (text.contains(is_flow_indicator) || has_loose_colon(text)))
+}
+
+/// Whether a colon stands before something else than a letter, a digit or a slash: in a flow collection some readers end the scalar there.
+fn has_loose_colon(text: &str) -> bool {
+    text.match_indices(':').any(|(at, _)| !text[at + 1..].starts_with(|next: char| next.is_alphanumeric() || next == '/'))
 }
 
 fn is_flow_indicator(char: char) -> bool {
@@ -135,9 +142,47 @@ mod tests {
     #[test]
     fn strings_that_a_reader_takes_for_something_else_are_quoted() {
         for text in [
-            "42", "1.10", "010", "1e3", "1_000", "+5", ".5", "-0", "1.", "0x1p4", "0x10", "0o17", ".inf", "0b11", "1:30", "yes", "n", "On", "",
-            "~", "Null", "null", "t", "NaN", "-Infinity", "2026-01-15", "2026-01-15T08:30:00Z", "<<", "a: b", "- x", "host:", " x", "*x", "x #y",
-            "[a", "`c`", "two\nlines", "\u{a0}x", "12345e6", "-", "?",
+            "42",
+            "1.10",
+            "010",
+            "1e3",
+            "1_000",
+            "+5",
+            ".5",
+            "-0",
+            "1.",
+            "0x1p4",
+            "0x10",
+            "0o17",
+            ".inf",
+            "0b11",
+            "1:30",
+            "yes",
+            "n",
+            "On",
+            "",
+            "~",
+            "Null",
+            "null",
+            "t",
+            "NaN",
+            "-Infinity",
+            "2026-01-15",
+            "2026-01-15T08:30:00Z",
+            "<<",
+            "a: b",
+            "- x",
+            "host:",
+            " x",
+            "*x",
+            "x #y",
+            "[a",
+            "`c`",
+            "two\nlines",
+            "\u{a0}x",
+            "12345e6",
+            "-",
+            "?",
         ] {
             assert_eq!(write_string(text, false), double_quoted(text), "{text}");
         }
@@ -145,7 +190,21 @@ mod tests {
 
     #[test]
     fn other_strings_are_bare() {
-        for text in ["v1.2.3", "1.2.3", "sha-9c1f", "a,b", "r.example.com/shop/web:1.4.0", "2026.01.15-rc.1", "--port=80", "a b", "café", "-x", "12e", "it's", "a#b"] {
+        for text in [
+            "v1.2.3",
+            "1.2.3",
+            "sha-9c1f",
+            "a,b",
+            "r.example.com/shop/web:1.4.0",
+            "2026.01.15-rc.1",
+            "--port=80",
+            "a b",
+            "café",
+            "-x",
+            "12e",
+            "it's",
+            "a#b",
+        ] {
             assert_eq!(write_string(text, false), text);
         }
         assert_eq!(write_string("a,b", true), "\"a,b\"");

@@ -189,10 +189,8 @@ impl<'text> Reader<'text> {
         let Some((event, span)) = self.next()? else {
             return Err(EditError::Syntax { format: "YAML", message: "it ends too early".into() });
         };
-        let tag = event.tag().map(|tag| Property {
-            span: span.tag_span().as_ref().map_or(0..0, bytes),
-            name: format!("{}{}", tag.handle(), tag.suffix()),
-        });
+        let tag =
+            event.tag().map(|tag| Property { span: span.tag_span().as_ref().map_or(0..0, bytes), name: format!("{}{}", tag.handle(), tag.suffix()) });
         let mut place = bytes(&span);
         let (kind, anchor) = match event {
             Event::Alias(id) => (Kind::Alias(self.anchors.get(&id).cloned().unwrap_or_default()), None),

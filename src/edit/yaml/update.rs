@@ -237,8 +237,7 @@ fn is_as_expected(before: &Node, after: &Node, edits: &BTreeMap<usize, Edit<'_>>
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_as_expected(a, b, edits))
             }
             (Kind::Mapping { entries: a, .. }, Kind::Mapping { entries: b, .. }) => {
-                a.len() == b.len()
-                    && a.iter().zip(b).all(|(a, b)| is_as_expected(&a.key, &b.key, edits) && is_as_expected(&a.value, &b.value, edits))
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_as_expected(&a.key, &b.key, edits) && is_as_expected(&a.value, &b.value, edits))
             }
             _ => false,
         }

@@ -1,5 +1,6 @@
 //! What `helm-template` and `helm-update-chart` share: charts, their dependencies, and running `helm dependency`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,9 @@ pub(super) fn dependencies(workspace: &Workspace, chart: &Path) -> Result<Vec<De
         match std::fs::read_to_string(&file) {
             Ok(text) => all.extend(dependencies_in(&text).map_err(|error| format!("`{}` cannot be read: {error}", workspace.display(&file)))?),
             Err(error) if optional && error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(format!("`{}` is no chart: it has no `Chart.yaml`", workspace.display(chart))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(format!("`{}` is no chart: it has no `Chart.yaml`", workspace.display(chart)));
+            }
             Err(error) => return Err(format!("`{}` cannot be read: {error}", workspace.display(&file))),
         }
     }
@@ -102,34 +105,50 @@ pub(super) enum Resolve {
     Anew,
 }
 
-/// Runs `helm dependency build` or `update` on a chart.
+/// Runs `helm dependency build` or `update` on a chart with these dependencies.
 ///
 /// # Errors
 /// Tool, or Internal if credentials cannot be handed over. That helm fails is in the output.
-pub(super) async fn resolve(tools: &Tools, workspace: &Workspace, chart: &Path, how: Resolve) -> Result<ToolOutput, Failure> {
+pub(super) async fn resolve(
+    tools: &Tools,
+    workspace: &Workspace,
+    chart: &Path,
+    dependencies: &[Dependency],
+    how: Resolve,
+) -> Result<ToolOutput, Failure> {
     let helm = tools.helm().await?;
     let verb = match how {
         Resolve::AsLocked => "build",
         Resolve::Anew => "update",
     };
     let command = tools.command(&helm, workspace.root())?;
-    if let Some(text) = repositories(tools) {
+    if let Some(text) = repositories(tools, dependencies) {
         let file = command.folder().join("config").join("repositories.yaml");
         write_file(command.folder(), &file, text.as_bytes(), Modes::PRIVATE)
             .map_err(|error| Failure::new(FailureKind::Tool, "cannot hand credentials to helm").caused_by(error))?;
     }
-    command.args(["dependency", verb, "--"]).arg(chart).run().await
+    let mut output = command.args(["dependency", verb, "--"]).arg(chart).run().await?;
+    // Why a repository did not answer is part of the progress that helm prints; its error only names what is missing then.
+    output.stderr = format!("{}\n{}", String::from_utf8_lossy(&output.stdout).trim(), output.stderr).trim().to_owned();
+    Ok(output)
 }
 
-/// helm's list of repositories with their credentials. None: there are none, and helm finds repositories by their URL alone.
-fn repositories(tools: &Tools) -> Option<String> {
+/// helm's list of repositories: those of the dependencies, since helm builds from a lock only what it finds in its list, with their credentials.
+/// None: no dependency comes from a classic repository.
+fn repositories(tools: &Tools, dependencies: &[Dependency]) -> Option<String> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let urls: BTreeSet<&str> =
+        dependencies.iter().map(|one| one.repository.as_str()).filter(|url| url.starts_with("http://") || url.starts_with("https://")).collect();
     let mut text = String::from("apiVersion: \"\"\nrepositories:\n");
-    for (number, one) in tools.chart_credentials.repositories.iter().enumerate() {
-        let (url, username, password) = (quoted(&one.url), quoted(&one.username), quoted(&one.password));
-        let _ = writeln!(text, "- {{name: repository-{number}, url: {url}, username: {username}, password: {password}}}");
+    for (number, url) in urls.iter().enumerate() {
+        let _ = write!(text, "- {{name: repository-{number}, url: {}", quoted(url));
+        let login = tools.chart_credentials.repositories.iter().find(|one| one.url.trim_end_matches('/') == url.trim_end_matches('/'));
+        if let Some(login) = login {
+            let _ = write!(text, ", username: {}, password: {}", quoted(&login.username), quoted(&login.password));
+        }
+        text.push_str("}\n");
     }
-    (!tools.chart_credentials.repositories.is_empty()).then_some(text)
+    (!urls.is_empty()).then_some(text)
 }
 
 /// A path for a flag of helm that takes a list separated by commas.

@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::config::{HelmOutLayout, HelmTemplateConfig, read, schema};
 use super::helm::{Resolve, confine, dependencies, list_item, resolve};
-use super::render::{anchored, bring, escaping_link, is_file_path, look, relative, remote_failure};
+use super::render::{bring, escaping_link, is_file_path, look, relative, remote_failure};
 use crate::diagnostic::{Failure, FailureKind};
 use crate::promote::closure;
 use crate::promote::manifests::{Modes, ObjectIdentity, make_folder, plain_name, read_document, write_file};
 use crate::promote::step::{Effect, Step, StepResult, StepRun};
 use crate::promote::tools::{ToolOutput, Tools};
-use crate::promote::workspace::{Need, PathEscape, Workspace};
+use crate::promote::workspace::{Need, Workspace};
 
 /// `helm-template`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,28 +35,31 @@ impl Step for HelmTemplate {
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: HelmTemplateConfig = read(config)?;
         let (tools, workspace) = (&run.doors.tools, &mut *run.workspace);
-        let paths = match Paths::of(workspace, &config) {
-            Ok(paths) => paths,
-            Err(error) => return Ok(StepResult::errored(error.to_string())),
-        };
+        let paths = Paths::of(workspace, &config).await?;
         let start = relative(workspace, &paths.chart);
         let values: Vec<PathBuf> = paths.values.iter().map(|path| relative(workspace, path)).collect();
         let first = paths.values.iter().cloned().map(Need::File).chain([Need::Tree(paths.chart.clone())]).collect::<Vec<_>>();
-        bring(workspace, &first, |root| closure::of_chart(&start, values.iter().map(PathBuf::as_path), |path| look(root, path))).await?;
+        bring(workspace, &first, |workspace| closure::of_chart(&start, values.iter().map(PathBuf::as_path), |path| look(workspace, path))).await?;
         if let Some(message) = unfit(workspace, &config, &paths) {
             return Ok(StepResult::errored(message));
         }
         if config.build_dependencies {
             let wrong = |message: String| Ok(StepResult::errored(format!("cannot build the dependencies of `{}`: {message}", config.path)));
-            if let Err(message) = dependencies(workspace, &paths.chart).and_then(|all| confine(workspace, &paths.chart, &all)) {
-                return wrong(message);
-            }
-            let output = resolve(tools, workspace, &paths.chart, Resolve::AsLocked).await?;
+            let all = match dependencies(workspace, &paths.chart).and_then(|all| confine(workspace, &paths.chart, &all).map(|()| all)) {
+                Ok(all) => all,
+                Err(message) => return wrong(message),
+            };
+            let output = resolve(tools, workspace, &paths.chart, &all, Resolve::AsLocked).await?;
             if !output.success {
-                return remote_failure("helm", &output, workspace).map_or_else(|| wrong(output.complaint(workspace.root())), Err);
+                return remote_failure("helm", &output).map_or_else(|| wrong(output.complaint(workspace.root())), Err);
             }
         }
-        render(tools, workspace, run.project.as_ref(), &config, &paths).await
+        let project = run.project.as_ref();
+        let result = render(tools, workspace, project, &config, &paths).await?;
+        if result.error.is_some() && workspace.complete().await? {
+            return render(tools, workspace, project, &config, &paths).await;
+        }
+        Ok(result)
     }
 }
 
@@ -68,12 +71,12 @@ struct Paths {
 }
 
 impl Paths {
-    fn of(workspace: &Workspace, config: &HelmTemplateConfig) -> Result<Self, PathEscape> {
-        Ok(Self {
-            chart: anchored(workspace, &config.path)?,
-            out: anchored(workspace, &config.out_path)?,
-            values: config.values_files.iter().map(|path| anchored(workspace, path)).collect::<Result<_, _>>()?,
-        })
+    async fn of(workspace: &mut Workspace, config: &HelmTemplateConfig) -> Result<Self, Failure> {
+        let mut values = Vec::with_capacity(config.values_files.len());
+        for path in &config.values_files {
+            values.push(workspace.follow(path).await?);
+        }
+        Ok(Self { chart: workspace.follow(&config.path).await?, out: workspace.follow(&config.out_path).await?, values })
     }
 }
 
@@ -94,7 +97,8 @@ async fn render(tools: &Tools, workspace: &Workspace, project: &str, config: &He
     let mut command = tools.command(&helm, workspace.root())?.arg("template");
     let into_folder = !is_file_path(&config.out_path) && config.out_layout == HelmOutLayout::Helm;
     // Rendered aside, so that an old render neither survives a failure half overwritten nor has hooks appended to it.
-    let aside = tempfile::tempdir().map_err(|error| Failure::new(FailureKind::Tool, "cannot make a temporary folder for the rendered chart").caused_by(error))?;
+    let aside = tempfile::tempdir()
+        .map_err(|error| Failure::new(FailureKind::Tool, "cannot make a temporary folder for the rendered chart").caused_by(error))?;
     if into_folder {
         command = command.arg("--output-dir").arg(aside.path());
         if config.use_release_name {
@@ -135,7 +139,8 @@ async fn render(tools: &Tools, workspace: &Workspace, project: &str, config: &He
     } else {
         write_flat(workspace, &paths.out, &output)
     };
-    let result = written.map_or_else(|error| StepResult::errored(format!("cannot write to `{}`: {error}", config.out_path)), |()| StepResult::succeeded());
+    let result =
+        written.map_or_else(|error| StepResult::errored(format!("cannot write to `{}`: {error}", config.out_path)), |()| StepResult::succeeded());
     Ok(StepResult { log: output.stderr, ..result })
 }
 
@@ -172,7 +177,11 @@ fn write_flat(workspace: &Workspace, out: &Path, output: &ToolOutput) -> Written
             None => format!("resource-{}.yaml", unnamed.next().unwrap_or(0)),
         };
         let is_hook = index >= resources;
-        let text = if is_hook { document.split_once('\n').filter(|(first, _)| first.starts_with("# Source: ")).map_or(*document, |(_, rest)| rest) } else { document };
+        let text = if is_hook {
+            document.split_once('\n').filter(|(first, _)| first.starts_with("# Source: ")).map_or(*document, |(_, rest)| rest)
+        } else {
+            document
+        };
         write_file(workspace.root(), &out.join(plain_name(name)?), text.as_bytes(), Modes::PRIVATE)?;
     }
     Ok(())

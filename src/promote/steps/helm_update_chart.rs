@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::config::{HelmUpdateChartConfig, read, schema};
 use super::helm::{Dependency, Lock, Resolve, confine, dependencies, dependencies_in, resolve};
-use super::render::{anchored, bring, look, relative, remote_failure};
+use super::render::{bring, look, relative, remote_failure};
 use crate::diagnostic::Failure;
 use crate::edit::{Update, yaml};
 use crate::promote::closure;
@@ -37,23 +37,20 @@ impl Step for HelmUpdateChart {
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: HelmUpdateChartConfig = read(config)?;
         let workspace = &mut *run.workspace;
-        let chart = match anchored(workspace, &config.path) {
-            Ok(chart) => chart,
-            Err(error) => return Ok(StepResult::errored(error.to_string())),
-        };
+        let chart = workspace.follow(&config.path).await?;
         let start = relative(workspace, &chart);
-        bring(workspace, &[Need::Tree(chart.clone())], |root| closure::of_chart(&start, [], |path| look(root, path))).await?;
+        bring(workspace, &[Need::Tree(chart.clone())], |workspace| closure::of_chart(&start, [], |path| look(workspace, path))).await?;
         let before = match prepare(workspace, &chart, &config) {
             Ok(before) => before,
             Err(message) => return Ok(StepResult::errored(message)),
         };
         let Some(before) = before else { return Ok(StepResult::succeeded()) };
-        let output = match resolve(&run.doors.tools, workspace, &chart, Resolve::Anew).await {
+        let output = match resolve(&run.doors.tools, workspace, &chart, &before.dependencies, Resolve::Anew).await {
             Ok(output) if output.success => output,
             failed => {
                 before.restore_definition(workspace, &chart)?;
                 let output = failed?;
-                return match remote_failure("helm", &output, workspace) {
+                return match remote_failure("helm", &output) {
                     Some(failure) => Err(failure),
                     None => {
                         let message = format!("cannot update the dependencies of `{}`: {}", config.path, output.complaint(workspace.root()));
@@ -71,6 +68,7 @@ impl Step for HelmUpdateChart {
 struct Before {
     /// `Chart.yaml` as it was, if the step edited it.
     definition: Option<String>,
+    dependencies: Vec<Dependency>,
     lock: Option<Lock>,
 }
 
@@ -91,10 +89,10 @@ fn prepare(workspace: &Workspace, chart: &Path, config: &HelmUpdateChartConfig) 
         return Ok(None);
     }
     let lock = Lock::read(workspace, chart).and_then(|lock| confine(workspace, chart, &all).map(|()| lock))?;
-    let Some((old, new)) = definition else { return Ok(Some(Before { definition: None, lock })) };
+    let Some((old, new)) = definition else { return Ok(Some(Before { definition: None, dependencies: all, lock })) };
     let file = chart.join("Chart.yaml");
     write_file(workspace.root(), &file, new.as_bytes(), Modes::PRIVATE).map_err(|error| format!("cannot write `{}`: {error}", workspace.display(&file)))?;
-    Ok(Some(Before { definition: Some(old), lock }))
+    Ok(Some(Before { definition: Some(old), dependencies: all, lock }))
 }
 
 /// `Chart.yaml` before and after the explicit updates; None: they change nothing.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::config::{self, StepConfig, JsonUpdateConfig};
+use super::config::{self, JsonUpdateConfig, StepConfig};
 use super::{files, structured};
 use crate::diagnostic::Failure;
 use crate::edit::json;

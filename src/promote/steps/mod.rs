@@ -11,15 +11,22 @@ mod files;
 mod helm;
 mod helm_template;
 mod helm_update_chart;
+pub mod json_parse;
 pub mod json_update;
 mod kustomize_build;
+mod kustomize_set_image;
 mod render;
+mod parse;
 pub mod set_freight_alias;
 pub mod set_metadata;
 mod structured;
 pub mod tar;
+pub mod template;
+pub mod toml_parse;
 pub mod toml_update;
 pub mod untar;
+pub mod yaml_merge;
+pub mod yaml_parse;
 pub mod yaml_update;
 
 use std::collections::BTreeMap;
@@ -41,13 +48,19 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(file_write::FileWrite),
         Box::new(helm_template::HelmTemplate),
         Box::new(helm_update_chart::HelmUpdateChart),
+        Box::new(json_parse::JsonParse),
         Box::new(json_update::JsonUpdate),
         Box::new(kustomize_build::KustomizeBuild),
+        Box::new(kustomize_set_image::KustomizeSetImage),
         Box::new(set_freight_alias::SetFreightAlias),
         Box::new(set_metadata::SetMetadata),
         Box::new(tar::Tar),
+        Box::new(template::Template),
+        Box::new(toml_parse::TomlParse),
         Box::new(toml_update::TomlUpdate),
         Box::new(untar::Untar),
+        Box::new(yaml_merge::YamlMerge),
+        Box::new(yaml_parse::YamlParse),
         Box::new(yaml_update::YamlUpdate),
     ]
 }

@@ -1,31 +1,12 @@
 //! What the kustomize and helm steps share: paths of their configurations, bringing a closure onto disk, keeping tools inside.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Failure, FailureKind};
-use crate::promote::closure::{Closure, Look};
+use crate::promote::closure::{self, Closure, Look};
 use crate::promote::tools::ToolOutput;
-use crate::promote::workspace::{Need, PathEscape, Workspace};
-
-/// A path of a configuration, with the working directory as the root of everything: `..` does not climb above it (measured).
-pub(super) fn anchored(workspace: &Workspace, path: &str) -> Result<PathBuf, PathEscape> {
-    let mut clean = PathBuf::new();
-    for component in Path::new(path).components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-        }
-    }
-    let full = workspace.resolve(&clean.to_string_lossy()).map_err(|_| PathEscape { path: path.to_owned() })?;
-    match full.canonicalize() {
-        Ok(real) if !is_inside(workspace, &real) => Err(PathEscape { path: path.to_owned() }),
-        _ => Ok(full),
-    }
-}
+use crate::promote::workspace::{EntryKind, Need, Workspace};
 
 /// A path below the root, relative to it.
 pub(super) fn relative(workspace: &Workspace, path: &Path) -> PathBuf {
@@ -38,14 +19,21 @@ pub(super) fn is_file_path(path: &str) -> bool {
 }
 
 /// Looks at a path of the workspace for a closure.
-pub(super) fn look(root: &Path, path: &Path) -> Look {
-    let path = root.join(path);
+pub(super) fn look(workspace: &Workspace, path: &Path) -> Look {
+    let path = workspace.root().join(path);
     if path.is_dir() {
         return Look::Folder;
     }
-    match std::fs::read(&path) {
-        Ok(bytes) => Look::File(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(_) => Look::Missing,
+    if let Ok(bytes) = std::fs::read(&path) {
+        return Look::File(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    // Not on disk, but perhaps in a checkout. What cannot be told now is asked for, and then the reason comes up.
+    match workspace.entry(&path) {
+        Ok(None) => Look::Missing,
+        Ok(Some(EntryKind::Folder)) => Look::Folder,
+        Ok(Some(EntryKind::File | EntryKind::Link)) | Err(_) if path.symlink_metadata().is_err() => Look::Unread,
+        // There, and still not to be read: a link to nowhere.
+        Ok(Some(_)) | Err(_) => Look::Missing,
     }
 }
 
@@ -53,11 +41,11 @@ pub(super) fn look(root: &Path, path: &Path) -> Look {
 ///
 /// # Errors
 /// As [`Workspace::need`].
-pub(super) async fn bring(workspace: &mut Workspace, start: &[Need], closure: impl Fn(&Path) -> Closure) -> Result<Closure, Failure> {
+pub(super) async fn bring(workspace: &mut Workspace, start: &[Need], closure: impl Fn(&Workspace) -> Closure) -> Result<Closure, Failure> {
     workspace.need(start).await?;
     let mut known = BTreeSet::new();
     loop {
-        let closure = closure(workspace.root());
+        let closure = closure(workspace);
         let paths = |set: &BTreeSet<PathBuf>| set.iter().map(|path| workspace.root().join(path)).collect::<Vec<_>>();
         let files = paths(&closure.files).into_iter().chain(paths(&closure.unread)).map(Need::File);
         let needs: Vec<Need> = files.chain(paths(&closure.trees).into_iter().map(Need::Tree)).collect();
@@ -69,6 +57,17 @@ pub(super) async fn bring(workspace: &mut Workspace, start: &[Need], closure: im
             return Ok(closure);
         }
     }
+}
+
+/// Kustomizations that one in `folder` is likely to build on, by the usual arrangement of bases and overlays: asked for with the first round,
+/// they spare a round for each level of bases.
+pub(super) fn likely_bases(workspace: &Workspace, folder: &Path) -> Result<Vec<Need>, Failure> {
+    const MOST: usize = 256;
+    let own = closure::KUSTOMIZATION_FILES.map(|name| folder.join(name));
+    let above = folder.parent().and_then(Path::parent).filter(|above| *above != workspace.root() && above.starts_with(workspace.root()));
+    let around = above.map(|above| workspace.list(above)).transpose()?.unwrap_or_default();
+    let is_kustomization = |path: &PathBuf| path.file_name().is_some_and(|name| closure::KUSTOMIZATION_FILES.iter().any(|known| name == *known));
+    Ok(own.into_iter().chain(around.into_iter().filter(is_kustomization).take(MOST)).map(Need::File).collect())
 }
 
 /// A file or link of a closure that leads out of the working directory through a symbolic link, as users read it.
@@ -102,15 +101,18 @@ fn is_inside(workspace: &Workspace, real: &Path) -> bool {
 }
 
 /// The environment's part in a tool's failure: a remote that cannot be reached or refuses our credentials. None: the step's own doing.
-pub(super) fn remote_failure(tool: &str, output: &ToolOutput, workspace: &Workspace) -> Option<Failure> {
-    let said = output.stderr.to_lowercase();
-    let any = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
-    let (kind, hint) = if any(&["401 unauthorized", "403 forbidden", "basic credential not found", "unauthorized:", "denied:"]) {
-        (FailureKind::Refused, "add a rule for it to `credentials` in `consign.yaml`, or check the one that is there")
-    } else if any(&["dial tcp", "no such host", "i/o timeout", "connection reset", "tls handshake", "tls: ", "502 bad gateway", "503 service unavailable"]) {
-        (FailureKind::Remote, "the next tick tries again; if it stays so, check the URL and the network")
-    } else {
-        return None;
+pub(super) fn remote_failure(tool: &str, output: &ToolOutput) -> Option<Failure> {
+    const REFUSED: [&str; 5] = ["401 unauthorized", "403 forbidden", "basic credential not found", "unauthorized:", "denied:"];
+    const UNREACHABLE: [&str; 8] =
+        ["dial tcp", "no such host", "i/o timeout", "connection reset", "tls handshake", "tls: ", "502 bad gateway", "503 service unavailable"];
+    let line = |signs: &[&str]| {
+        let said = |line: &&str| signs.iter().any(|sign| line.to_lowercase().contains(sign));
+        output.stderr.lines().find(said).map(|line| line.trim().trim_start_matches("Error: ").to_owned())
     };
-    Some(Failure::new(kind, format!("{tool} could not fetch from a remote: {}", output.complaint(workspace.root()))).hint(hint))
+    let (kind, line, hint) = match (line(&REFUSED), line(&UNREACHABLE)) {
+        (Some(line), _) => (FailureKind::Refused, line, "add a rule for it to `credentials` in `consign.yaml`, or check the one that is there"),
+        (None, Some(line)) => (FailureKind::Remote, line, "the next tick tries again; if it stays so, check the URL and the network"),
+        (None, None) => return None,
+    };
+    Some(Failure::new(kind, format!("{tool} could not fetch from a remote: {line}")).hint(hint))
 }

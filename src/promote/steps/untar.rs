@@ -59,7 +59,7 @@ async fn unpack(workspace: &mut Workspace, config: &UntarConfig) -> Result<StepR
     // Made beside the destination and private; it takes its place only when all has been unpacked.
     let folder = tempfile::Builder::new().prefix(".consign-").tempdir_in(above).map_err(|error| cannot(&error))?;
     let strip = usize::try_from(config.strip_components).unwrap_or(usize::MAX);
-    Unpacking { root: folder.path(), strip, ignore: ignore(config.ignore.as_deref()), links: HashSet::new(), total: 0 }
+    Unpacking { root: folder.path(), strip, ignore: ignore(config.ignore.as_deref()), links: HashSet::new(), unsafe_links: HashSet::new(), total: 0 }
         .run(archive)
         .map_err(|error| cannot(&error))?;
     workspace.remove(&to).map_err(|error| cannot(&error))?;
@@ -72,6 +72,8 @@ struct Unpacking<'a> {
     strip: usize,
     ignore: Ignore,
     links: HashSet<PathBuf>,
+    /// Links left out because they lead out; what the archive would write through them is left out, too.
+    unsafe_links: HashSet<String>,
     total: u64,
 }
 
@@ -101,6 +103,9 @@ impl Unpacking<'_> {
         if self.ignore.leaves_out_below(&path, is_folder) {
             return Ok(());
         }
+        if path.match_indices('/').any(|(at, _)| self.unsafe_links.contains(&path[..at])) {
+            return Ok(());
+        }
         let full = self.root.join(&path);
         if is_folder {
             return files::make_folders(&full, ARCHIVE_FOLDER_MODE);
@@ -111,6 +116,7 @@ impl Unpacking<'_> {
             let Ok(target) = std::str::from_utf8(&target) else { return Ok(()) };
             // No component of a target climbs, so a chain of links stays inside, too.
             if is_unsafe(target) || target.starts_with("./") {
+                self.unsafe_links.insert(path);
                 return Ok(());
             }
             if full.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {

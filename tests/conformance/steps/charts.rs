@@ -3,11 +3,16 @@
 #[path = "../../it/support/helm_repo.rs"]
 #[allow(dead_code)]
 mod helm_repo;
+#[path = "../../it/support/tools.rs"]
+#[allow(dead_code)]
+mod tools;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
+use consign::promote::step::Doors;
+use consign::promote::tools::Tools;
 use helm_repo::{ChartServer, Package};
 use serde_json::{Value, json};
 
@@ -15,6 +20,12 @@ use super::Scene;
 
 /// The repositories of a case; they end with this value.
 pub struct Servers(#[allow(dead_code)] Vec<ChartServer>);
+
+/// Doors with the tools of the tests.
+#[allow(clippy::needless_update)]
+pub fn doors() -> Doors {
+    Doors { tools: Tools::searching(tools::search_path()), ..Doors::default() }
+}
 
 /// Serves the chart repositories of a case and names them among the scene's placeholders.
 pub fn serve(scene: &mut Scene, case: &Value) -> Result<Servers, String> {
@@ -35,7 +46,10 @@ pub fn serve(scene: &mut Scene, case: &Value) -> Result<Servers, String> {
 
 fn packages(charts: &Value) -> Result<Vec<Package>, String> {
     let charts = charts.as_array().ok_or("charts are a list")?;
-    charts.iter().map(|chart| serde_json::from_value(chart["files"].clone()).map(|files| helm_repo::package(&files)).map_err(|error| error.to_string())).collect()
+    charts
+        .iter()
+        .map(|chart| serde_json::from_value(chart["files"].clone()).map(|files| helm_repo::package(&files)).map_err(|error| error.to_string()))
+        .collect()
 }
 
 /// How a packaged chart that was written differs from the wanted one; None: not at all.
@@ -48,10 +62,12 @@ pub fn differs(want: &Value, got: &Value) -> Option<String> {
 
 /// A package as the cases show it: name, version and files.
 fn read(file: &Value) -> Result<Value, String> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(file["base64"].as_str().ok_or("it is no archive")?).map_err(|error| error.to_string())?;
+    let bytes =
+        base64::engine::general_purpose::STANDARD.decode(file["base64"].as_str().ok_or("it is no archive")?).map_err(|error| error.to_string())?;
     let names = tar(&["-tzf", "-"], &bytes)?;
     let name = names.split('/').next().unwrap_or_default();
-    let mut files: Vec<&str> = names.lines().filter(|line| !line.ends_with('/')).filter_map(|line| line.strip_prefix(name)?.strip_prefix('/')).collect();
+    let mut files: Vec<&str> =
+        names.lines().filter(|line| !line.ends_with('/')).filter_map(|line| line.strip_prefix(name)?.strip_prefix('/')).collect();
     files.sort_unstable();
     let chart = tar(&["-xzOf", "-", &format!("{name}/Chart.yaml")], &bytes)?;
     let version = chart.lines().find_map(|line| line.strip_prefix("version: ")).unwrap_or_default();
@@ -69,5 +85,9 @@ fn tar(arguments: &[&str], bytes: &[u8]) -> Result<String, String> {
     // What tar does not read to its end it does not need.
     let _ = child.stdin.take().expect("piped").write_all(bytes);
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
-    if output.status.success() { Ok(String::from_utf8_lossy(&output.stdout).into_owned()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }

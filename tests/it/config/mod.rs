@@ -6,7 +6,7 @@ mod documented_shapes;
 mod rendering;
 mod validate;
 
-use consign::config::{ExpressionError, ExpressionSite, Knowledge, LoadOptions, Loaded, RepositoryKind, SourceFile, load};
+use consign::config::{Knowledge, LoadOptions, Loaded, SourceFile, load};
 
 /// Loads one file.
 fn load_text(text: &str) -> Loaded {
@@ -34,16 +34,7 @@ fn load_files(files: &[(&str, &str)]) -> Loaded {
                 })
             })
         },
-        expression: &|site, text| match (site, text.find("((")) {
-            (ExpressionSite::CommitFilter, Some(at)) => Err(ExpressionError { message: "unexpected `(`".into(), offset: Some(at + 1) }),
-            _ => Ok(()),
-        },
-        normalize: &|kind, url| match kind {
-            RepositoryKind::Git => consign::freight::url::git(url),
-            RepositoryKind::Image => consign::freight::url::image(url),
-            RepositoryKind::Chart => consign::freight::url::chart(url),
-        },
-        ..Knowledge::default()
+        ..consign::cli::knowledge::knowledge(false)
     };
     load(&files, &LoadOptions { knowledge, ..LoadOptions::default() })
 }

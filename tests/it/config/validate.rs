@@ -1,7 +1,7 @@
 //! The verbs `validate` and `schema`, as functions.
 
+use consign::cli::knowledge::knowledge;
 use consign::cli::{schema, validate};
-use consign::config::Knowledge;
 use serde_json::Value;
 
 fn run(root: &std::path::Path, args: &validate::Args) -> (u8, String) {
@@ -11,7 +11,7 @@ fn run(root: &std::path::Path, args: &validate::Args) -> (u8, String) {
         definitions: &[],
         env: &|_| None,
         now: jiff::Timestamp::UNIX_EPOCH,
-        knowledge: Knowledge::default(),
+        knowledge: knowledge(false),
         color: false,
         width: 100,
     };
@@ -69,7 +69,7 @@ fn every_kind_has_a_schema_and_a_wrong_name_a_suggestion() {
     let print = |kind: Option<&str>| {
         let mut out = Vec::new();
         let args = schema::Args { kind: kind.map(str::to_owned), steps: false };
-        schema::run(&args, &Knowledge::default(), &mut out).map(|()| String::from_utf8(out).unwrap())
+        schema::run(&args, &knowledge(false), &mut out).map(|()| String::from_utf8(out).unwrap())
     };
     for kind in [None, Some("Stage"), Some("warehouse"), Some("settings")] {
         let document: Value = serde_json::from_str(&print(kind).unwrap()).unwrap();

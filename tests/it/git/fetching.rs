@@ -174,7 +174,10 @@ async fn a_damaged_or_interrupted_store_heals() {
     assert!(!folder.join("objects/pack/tmp_pack_x").exists());
     drop(store);
     // A cache that was restored badly.
-    let pack = std::fs::read_dir(folder.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "pack"));
+    let pack = std::fs::read_dir(folder.join("objects/pack"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "pack"));
     let pack = pack.unwrap();
     let bytes = std::fs::read(&pack).unwrap();
     std::fs::remove_file(&pack).unwrap();

@@ -43,7 +43,8 @@ async fn trees_are_edited_beside_blobs_that_were_never_fetched() {
     let paths: Vec<String> = store.list(edited, "").unwrap().into_iter().map(|entry| entry.path).collect();
     assert_eq!(paths, ["apps/web/a.yaml", "apps/web/b.yaml/now-a-folder", "apps/web/deep/er/c.yaml"], "the emptied folder is gone");
     assert_eq!(store.entry(edited, "apps/web/a.yaml").unwrap().unwrap().kind, EntryKind::Executable);
-    let kinds: Vec<(String, ChangeKind)> = store.diff_trees(base, edited).unwrap().into_iter().map(|change| (change.path.clone(), change.kind())).collect();
+    let kinds: Vec<(String, ChangeKind)> =
+        store.diff_trees(base, edited).unwrap().into_iter().map(|change| (change.path.clone(), change.kind())).collect();
     assert_eq!(
         kinds,
         [
@@ -154,19 +155,13 @@ async fn trees_merge_by_path_and_by_line() {
     assert!(merge.conflicts.is_empty(), "{:?}", merge.conflicts);
     let merged: Vec<(String, String)> = read(&store, merge.tree).into_iter().collect();
     let merged: Vec<(&str, &str)> = merged.iter().map(|(path, content)| (path.as_str(), content.as_str())).collect();
-    assert_eq!(
-        merged,
-        [("d/a", "A"), ("d/b", "B"), ("f", "one\n2\n3\n4\nfive\n"), ("ours", "o"), ("same", "S"), ("theirs/new", "t")]
-    );
+    assert_eq!(merged, [("d/a", "A"), ("d/b", "B"), ("f", "one\n2\n3\n4\nfive\n"), ("ours", "o"), ("same", "S"), ("theirs/new", "t")]);
 
     let ours = tree(&store, &[("f", "X\n2\n3\n4\n5\n"), ("d/a", "changed"), ("d/b", "b"), ("same", "s"), ("new", "1"), ("gone/file", "x")]);
     let theirs = tree(&store, &[("f", "Y\n2\n3\n4\n5\n"), ("same", "s"), ("new", "2"), ("gone", "y")]);
     let merge = store.merge_trees(base, ours, theirs).await.unwrap();
     let conflicts: Vec<(&str, Conflict)> = merge.conflicts.iter().map(|(path, conflict)| (path.as_str(), *conflict)).collect();
-    assert_eq!(
-        conflicts,
-        [("d/a", Conflict::DeletedAndChanged), ("f", Conflict::Content), ("gone", Conflict::Kind), ("new", Conflict::BothAdded)]
-    );
+    assert_eq!(conflicts, [("d/a", Conflict::DeletedAndChanged), ("f", Conflict::Content), ("gone", Conflict::Kind), ("new", Conflict::BothAdded)]);
     assert_eq!(store.file(merge.tree, "f").unwrap().unwrap(), b"X\n2\n3\n4\n5\n", "conflicts keep ours");
 }
 

@@ -76,6 +76,7 @@ fn write(store: &Store, parent: Option<Oid>, path: &str, content: &str) -> Oid {
     let base = parent.map_or_else(Oid::empty_tree, |parent| store.commit(parent).unwrap().tree);
     let oid = store.write_blob(content.as_bytes()).unwrap();
     let tree = store.edit_tree(base, &[TreeEdit::Put { path: path.to_owned(), kind: EntryKind::File, oid }]).unwrap();
-    let spec = CommitSpec { tree, parents: parent.into_iter().collect(), author: signature(), committer: signature(), message: "Change", signer: None };
+    let spec =
+        CommitSpec { tree, parents: parent.into_iter().collect(), author: signature(), committer: signature(), message: "Change", signer: None };
     store.write_commit(&spec).unwrap()
 }

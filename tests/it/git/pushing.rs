@@ -34,6 +34,16 @@ async fn world_with(stages: usize) -> (World, std::sync::Arc<Store>) {
     (world, store)
 }
 
+/// Completes a push with a ref that records its units.
+struct Recorded<'a>(&'a Store);
+
+#[async_trait::async_trait]
+impl consign::git::Closing for Recorded<'_> {
+    async fn refs(&mut self, keys: &[String]) -> Result<Vec<RefUpdate>, consign::diagnostic::Failure> {
+        Ok(record(self.0, keys))
+    }
+}
+
 #[tokio::test]
 async fn a_hundred_refs_are_one_fetch_one_prefetch_one_push() {
     let (world, store) = world_with(100).await;
@@ -48,7 +58,7 @@ async fn a_hundred_refs_are_one_fetch_one_prefetch_one_push() {
     let wanted: Vec<Oid> = trees.iter().flat_map(|(_, tree)| store.list(*tree, "").unwrap()).map(|entry| entry.oid).collect();
     assert!(store.prefetch(&wanted).await.unwrap() > 0);
     let units = (0..100).map(|n| unit(&store, &format!("s{n:03}"), &format!("tag: 2\nstage: {n}\n"))).collect();
-    let outcome = store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap();
+    let outcome = store.push_group(units, &mut Recorded(&store)).await.unwrap();
     assert!(outcome.landed() && outcome.units.len() == 100);
     let (processes, requests) = (world.take_processes(), world.server.take_requests());
     assert!(processes.len() <= 14, "{} {processes:#?}", processes.len());
@@ -63,7 +73,7 @@ async fn a_hundred_refs_are_one_fetch_one_prefetch_one_push() {
 async fn a_push_never_fetches_an_old_version_lazily() {
     let (world, store) = world_with(1).await;
     world.server.take_requests();
-    let outcome = store.push_group(vec![unit(&store, "s000", "tag: 2\n")], |_| Ok(Vec::new())).await.unwrap();
+    let outcome = store.push_group(vec![unit(&store, "s000", "tag: 2\n")], &mut ()).await.unwrap();
     assert!(outcome.landed());
     let requests = world.server.take_requests();
     assert_eq!(requests.len(), 2, "{requests:?}");
@@ -75,7 +85,7 @@ async fn a_protected_ref_is_left_out_and_the_rest_is_pushed() {
     let (world, store) = world_with(3).await;
     world.repository.hook("update", "[ \"$1\" = refs/heads/env/s001 ] && echo 'env/s001 is frozen' >&2 && exit 1; exit 0");
     let units = (0..3).map(|n| unit(&store, &format!("s{n:03}"), "tag: 2\n")).collect();
-    let outcome = store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap();
+    let outcome = store.push_group(units, &mut Recorded(&store)).await.unwrap();
     assert_eq!(outcome.units["s000"], UnitOutcome::Landed);
     assert_eq!(outcome.units["s002"], UnitOutcome::Landed);
     let UnitOutcome::Refused { name, words } = &outcome.units["s001"] else { panic!("{outcome:?}") };
@@ -90,7 +100,7 @@ async fn a_refusal_without_a_name_is_found_by_halves() {
     let (world, store) = world_with(8).await;
     world.repository.hook("pre-receive", "while read old new ref; do [ \"$ref\" = refs/heads/env/s005 ] && echo no >&2 && exit 1; done; exit 0");
     let units = (0..8).map(|n| unit(&store, &format!("s{n:03}"), "tag: 2\n")).collect();
-    let outcome = store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap();
+    let outcome = store.push_group(units, &mut Recorded(&store)).await.unwrap();
     for (key, outcome) in &outcome.units {
         assert_eq!(matches!(outcome, UnitOutcome::Refused { .. }), key == "s005", "{key}: {outcome:?}");
         assert_eq!(*outcome == UnitOutcome::Landed, key != "s005");
@@ -103,7 +113,7 @@ async fn a_refused_ledger_refuses_everything() {
     world.repository.hook("update", "[ \"$1\" = refs/heads/consign/state ] && exit 1; exit 0");
     let before = world.repository.tip("refs/heads/env/s000");
     let units = (0..2).map(|n| unit(&store, &format!("s{n:03}"), "tag: 2\n")).collect();
-    let outcome = store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap();
+    let outcome = store.push_group(units, &mut Recorded(&store)).await.unwrap();
     assert!(matches!(&outcome.closing, Some((name, RefOutcome::Refused(_))) if name == "refs/heads/consign/state"));
     assert!(outcome.units.values().all(|outcome| *outcome == UnitOutcome::NotPushed));
     assert_eq!(world.repository.tip("refs/heads/env/s000"), before);
@@ -114,12 +124,12 @@ async fn a_stale_ref_holds_the_group_back_until_it_is_built_again() {
     let (world, store) = world_with(2).await;
     let units: Vec<PushUnit> = (0..2).map(|n| unit(&store, &format!("s{n:03}"), "tag: 2\n")).collect();
     world.repository.commit("env/s001", "somebody", &[("other", Some("x"))]);
-    let outcome = store.push_group(units.clone(), |keys| Ok(record(&store, keys))).await.unwrap();
+    let outcome = store.push_group(units.clone(), &mut Recorded(&store)).await.unwrap();
     assert_eq!(outcome.units["s000"], UnitOutcome::NotPushed);
     assert_eq!(outcome.units["s001"], UnitOutcome::Stale { refs: vec!["refs/heads/env/s001".into()] });
     store.fetch(&[RefPattern::branches()]).await.unwrap();
     let again = vec![units[0].clone(), unit(&store, "s001", "tag: 2\n")];
-    assert!(store.push_group(again, |keys| Ok(record(&store, keys))).await.unwrap().landed());
+    assert!(store.push_group(again, &mut Recorded(&store)).await.unwrap().landed());
     assert_eq!(world.repository.file("env/s001", "other").as_deref(), Some("x"), "nobody's work is lost");
 
     let lost = store.push(&[RefUpdate::forward("refs/heads/env/s000", None, units[0].updates[0].new.unwrap())]).await.unwrap();
@@ -134,17 +144,17 @@ async fn a_cut_answer_is_settled_by_reading_the_refs() {
     let (world, store) = world_with(2).await;
     world.server.inject("/git-receive-pack", Fault::CutAnswer);
     let units: Vec<PushUnit> = (0..2).map(|n| unit(&store, &format!("s{n:03}"), "tag: 2\n")).collect();
-    let outcome = store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap();
+    let outcome = store.push_group(units, &mut Recorded(&store)).await.unwrap();
     assert!(outcome.landed(), "{outcome:?}");
     assert_eq!(world.repository.git(&["rev-list", "--count", "env/s000"]), "2", "once, not twice");
 
     world.server.inject("service=git-receive-pack", Fault::Status(500));
-    let outcome = store.push_group(vec![unit(&store, "s000", "tag: 3\n")], |_| Ok(Vec::new())).await.unwrap();
+    let outcome = store.push_group(vec![unit(&store, "s000", "tag: 3\n")], &mut ()).await.unwrap();
     assert!(outcome.landed(), "nothing had moved, so it was pushed again");
     for _ in 0..4 {
         world.server.inject("service=git-receive-pack", Fault::Status(500));
     }
-    let failure = store.push_group(vec![unit(&store, "s000", "tag: 4\n")], |_| Ok(Vec::new())).await.unwrap_err();
+    let failure = store.push_group(vec![unit(&store, "s000", "tag: 4\n")], &mut ()).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Remote);
 }
 
@@ -152,7 +162,7 @@ async fn a_cut_answer_is_settled_by_reading_the_refs() {
 async fn a_push_without_permission_is_a_refused_failure() {
     let (world, store) = world_with(1).await;
     world.server.inject("service=git-receive-pack", Fault::Status(403));
-    let failure = store.push_group(vec![unit(&store, "s000", "tag: 2\n")], |_| Ok(Vec::new())).await.unwrap_err();
+    let failure = store.push_group(vec![unit(&store, "s000", "tag: 2\n")], &mut ()).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused, "{}", failure.message);
 }
 
@@ -163,7 +173,7 @@ async fn units_on_one_branch_stack_and_a_limit_makes_shares() {
     let middle = first.updates[0].new;
     let top = write(&store, middle, "more.yaml", "x");
     let second = PushUnit { key: "second".into(), updates: vec![RefUpdate::forward("refs/heads/env/s000", middle, top)] };
-    assert!(store.push_group(vec![first, second], |keys| Ok(record(&store, keys))).await.unwrap().landed());
+    assert!(store.push_group(vec![first, second], &mut Recorded(&store)).await.unwrap().landed());
     assert_eq!(world.repository.tip("env/s000").unwrap(), top.to_string());
     drop(store);
 
@@ -173,7 +183,7 @@ async fn units_on_one_branch_stack_and_a_limit_makes_shares() {
     store.fetch(&[RefPattern::branches()]).await.unwrap();
     world.server.take_requests();
     let units = (0..3).map(|n| unit(&store, &format!("s{n:03}"), "tag: 5\n")).collect();
-    assert!(store.push_group(units, |keys| Ok(record(&store, keys))).await.unwrap().landed());
+    assert!(store.push_group(units, &mut Recorded(&store)).await.unwrap().landed());
     assert_eq!(world.server.take_requests().len(), 6, "three pushes of a stage and the ledger");
 }
 
@@ -186,7 +196,15 @@ async fn force_and_deletion_do_what_they_say_and_nothing_else() {
     assert_eq!(store.push(std::slice::from_ref(&sideways)).await.unwrap_err().kind, FailureKind::Internal);
     assert!(store.push(&[RefUpdate { force: true, ..sideways.clone() }]).await.unwrap().landed());
     let lease = RefUpdate { force: true, ..sideways };
-    assert!(store.push(&[RefUpdate { new: Some(write(&store, None, "x", "y")), ..lease }]).await.unwrap().refs.values().all(|outcome| matches!(outcome, RefOutcome::Stale(_))));
+    assert!(
+        store
+            .push(&[RefUpdate { new: Some(write(&store, None, "x", "y")), ..lease }])
+            .await
+            .unwrap()
+            .refs
+            .values()
+            .all(|outcome| matches!(outcome, RefOutcome::Stale(_)))
+    );
     let plain = RefUpdate { name: name.into(), expected: Expected::Anything, new: Some(write(&store, None, "x", "z")), force: false };
     assert!(matches!(store.push(std::slice::from_ref(&plain)).await.unwrap().refs[name], RefOutcome::Stale(_)));
     assert!(store.push(&[RefUpdate { force: true, ..plain }]).await.unwrap().landed());
