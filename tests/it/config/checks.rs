@@ -123,7 +123,7 @@ fn the_configuration_of_a_step_is_held_against_its_schema() {
 fn an_expression_is_shown_at_the_very_character() {
     let warehouse = "apiVersion: kargo.akuity.io/v1alpha1\nkind: Warehouse\nmetadata:\n  name: web\nspec:\n  subscriptions:\n  - git:\n      repoURL: https://git.example.com/acme/web.git\n      expressionFilter: subject contains ((\n";
     let loaded = load_text(&format!("{PROJECT}{warehouse}"));
-    assert_eq!(lines(&loaded), ["project.yaml:14:43 error config/bad-expression: the expression does not compile: unexpected `(`"]);
+    assert_eq!(lines(&loaded), ["project.yaml:14:43 error config/bad-expression: the expression does not compile: unexpected token end of the expression"]);
 }
 
 #[test]
