@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::admission::kinds::{KARGO, Kind};
 use super::admission::{Admitted, Class, Finding, NamespaceState, World, admit, text, warehouse};
 use super::document::Document;
-use super::yaml::{FieldPath, Node, Options, parse_documents};
+use super::yaml::{Content, FieldPath, Node, Options, parse_documents};
 use super::{Knowledge, builtin, check};
 use crate::diagnostic::{Diagnostic, FileId, Place, Severity, SourceMap, nearest};
 use crate::model::{Metadata, Project, ProjectName, PromotionTask, TaskKind};
@@ -158,6 +158,10 @@ impl Loader<'_> {
             self.take(file, node);
         }
         if let Some(error) = read.error {
+            if text.contains("Secret") {
+                // What cannot be read may be a Secret; nothing but its keys is shown.
+                self.hide_values(file, text);
+            }
             let code = if error.earlier.is_some() { "config/duplicate-key" } else { "config/yaml" };
             let mut diagnostic = Diagnostic::error(code, error.message).at(Place { file, span: error.span }, "here");
             diagnostic.help = error.help;
@@ -165,6 +169,25 @@ impl Loader<'_> {
                 diagnostic = diagnostic.related(Place { file, span: earlier }, "first given here");
             }
             self.report(diagnostic);
+        }
+    }
+
+    /// Hides every value below a node; keys stay.
+    fn hide_scalars(&mut self, file: FileId, node: &Node) {
+        match &node.content {
+            Content::Mapping(entries) => entries.iter().for_each(|entry| self.hide_scalars(file, &entry.value)),
+            Content::List(items) => items.iter().for_each(|item| self.hide_scalars(file, item)),
+            _ => self.loaded.sources.hide(file, node.span.clone()),
+        }
+    }
+
+    /// Hides what follows the key on each line, and lines without one.
+    fn hide_values(&mut self, file: FileId, text: &str) {
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            let value = line.find(": ").map_or_else(|| if line.trim_end().ends_with(':') { line.len() } else { 0 }, |colon| colon + 2);
+            self.loaded.sources.hide(file, start + value..start + line.len());
+            start += line.len();
         }
     }
 
@@ -180,6 +203,13 @@ impl Loader<'_> {
                 )),
             );
         };
+        if kind_name == "Secret" {
+            for field in ["data", "stringData"] {
+                if let Some(values) = node.get(field) {
+                    self.hide_scalars(file, values);
+                }
+            }
+        }
         let kargo = api_version.contains("kargo.akuity.io") && !api_version.starts_with("ee.");
         let Some(kind) = Kind::find(kind_name).filter(|kind| kind.api_version == api_version) else {
             let known: Vec<&str> = Kind::all().filter(|kind| kind.api_version == KARGO).map(|kind| kind.name).collect();

@@ -26,8 +26,9 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         look.at(warehouse, Site::FreightCreation, &path, text(&warehouse.object, "/spec/freightCreationCriteria/expression"));
     }
     for document in context.documents.iter().filter(|document| !document.built_in) {
+        let site = if document.kind.name == "Stage" { Site::PromotionVar } else { Site::StepVar };
         for list in ["spec.vars", "spec.promotionTemplate.spec.vars"] {
-            look.variables(document, Site::PromotionVar, &FieldPath::root().fields(list));
+            look.variables(document, site, &FieldPath::root().fields(list));
         }
         let args = FieldPath::root().fields("spec.verification.args");
         for (at, arg) in items(&document.object, &args.pointer()).iter().enumerate() {

@@ -123,7 +123,10 @@ fn the_configuration_of_a_step_is_held_against_its_schema() {
 fn an_expression_is_shown_at_the_very_character() {
     let warehouse = "apiVersion: kargo.akuity.io/v1alpha1\nkind: Warehouse\nmetadata:\n  name: web\nspec:\n  subscriptions:\n  - git:\n      repoURL: https://git.example.com/acme/web.git\n      expressionFilter: subject contains ((\n";
     let loaded = load_text(&format!("{PROJECT}{warehouse}"));
-    assert_eq!(lines(&loaded), ["project.yaml:14:43 error config/bad-expression: the expression does not compile: unexpected token end of the expression"]);
+    assert_eq!(
+        lines(&loaded),
+        ["project.yaml:14:43 error config/bad-expression: the expression does not compile: unexpected token end of the expression"]
+    );
 }
 
 #[test]
@@ -160,6 +163,14 @@ fn values_of_secrets_are_never_shown() {
     assert_eq!(underlined(&loaded, "config/literal-secret"), "stringData");
     let shown = consign::report::diagnostics::text(&loaded.diagnostics, &loaded.sources, false, 100);
     assert!(!shown.contains("hunter2"), "{shown}");
+    // Neither as a neighbour of the line that is shown, nor where the document cannot be read at all.
+    let password_first = secret.replace("  repoURL: https://git.example.com\n", "");
+    for text in [password_first.clone(), format!("{password_first}  password: again\n"), format!("{password_first}  key: |\n    hunter2\n\tx: [\n")] {
+        let loaded = load_text(&text);
+        assert!(!loaded.diagnostics.is_empty());
+        let shown = consign::report::diagnostics::text(&loaded.diagnostics, &loaded.sources, false, 100);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
 }
 
 #[test]
