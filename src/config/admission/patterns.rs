@@ -1,6 +1,6 @@
 //! Patterns in names and paths: `glob:`, `regex:`, `regexp:` and exact.
 
-use regex::bytes::Regex;
+use regex::Regex;
 
 use crate::expr;
 
@@ -31,5 +31,8 @@ impl<'t> NamePattern<'t> {
 
 /// Compiles a regular expression as Go's RE2 reads it. `Err`: what is wrong with it, on one line.
 pub(crate) fn go_regex(pattern: &str) -> Result<Regex, String> {
-    expr::compile_regex(pattern).map_err(|reason| format!("the regular expression does not compile: {}", reason.rsplit_once("`: ").map_or(reason.as_str(), |(_, reason)| reason)))
+    let wrong = |reason: &str| format!("the regular expression does not compile: {}", reason.rsplit_once("`: ").map_or(reason, |(_, reason)| reason));
+    let translated = expr::compile_regex(pattern).map_err(|reason| wrong(&reason))?;
+    // Names and paths are text, so the same expression is run on text.
+    Regex::new(translated.as_str()).map_err(|error| wrong(error.to_string().lines().last().unwrap_or_default()))
 }

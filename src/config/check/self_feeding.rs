@@ -155,7 +155,7 @@ fn matches(pattern: &str, path: &str) -> bool {
             let matcher = glob.compile_matcher();
             matcher.is_match(path) || matcher.is_match(format!("{path}/x"))
         }),
-        Some(("regex" | "regexp", regex)) => go_regex(regex).is_ok_and(|regex| regex.is_match(path.as_bytes())),
+        Some(("regex" | "regexp", regex)) => go_regex(regex).is_ok_and(|regex| regex.is_match(path)),
         _ => {
             let base = clean(pattern);
             base.is_empty() || path == base || path.starts_with(&format!("{base}/"))

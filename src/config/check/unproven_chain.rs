@@ -127,7 +127,7 @@ fn selects_name(selector: &StageSelector, name: &str) -> bool {
     match (NamePattern::parse(&selector.name), selector.name.split_once(':')) {
         (Ok(NamePattern::Exact(exact)), _) => exact == name,
         (Ok(NamePattern::Pattern), Some(("glob", glob))) => globset::Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(name)),
-        (Ok(NamePattern::Pattern), Some((_, regex))) => go_regex(regex).is_ok_and(|regex| regex.is_match(name.as_bytes())),
+        (Ok(NamePattern::Pattern), Some((_, regex))) => go_regex(regex).is_ok_and(|regex| regex.is_match(name)),
         _ => false,
     }
 }
