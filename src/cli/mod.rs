@@ -143,26 +143,20 @@ async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session:
         Verb::Run(args) => run::run(session, &args).await,
         Verb::Validate(args) => {
             let root = session.root().await?;
-            let registry = crate::promote::steps::Registry::built_in();
-            crate::tick::knowledge::with(&registry, session.global.local, |knowledge| {
-                let surroundings = validate::Surroundings {
-                    root: &root,
-                    definitions: &session.global.definitions,
-                    env: &|name| session.env.get(name).cloned(),
-                    now: session.now,
-                    knowledge,
-                    color: session.color(),
-                    width: 100,
-                };
-                Ok(validate::run(&args, &surroundings, &mut std::io::stdout())?)
-            })
+            let surroundings = validate::Surroundings {
+                root: &root,
+                definitions: &session.global.definitions,
+                env: &|name| session.env.get(name).cloned(),
+                now: session.now,
+                knowledge: crate::tick::knowledge::knowledge(session.global.local),
+                color: session.color(),
+                width: 100,
+            };
+            Ok(validate::run(&args, &surroundings, &mut std::io::stdout())?)
         }
         Verb::Schema(args) => {
-            let registry = crate::promote::steps::Registry::built_in();
-            crate::tick::knowledge::with(&registry, session.global.local, |knowledge| {
-                schema::run(&args, &knowledge, &mut std::io::stdout())?;
-                Ok(0)
-            })
+            schema::run(&args, &crate::tick::knowledge::knowledge(session.global.local), &mut std::io::stdout())?;
+            Ok(0)
         }
         Verb::Eval(args) => {
             let value = eval::eval(&args, session.now)?;
