@@ -53,8 +53,8 @@ pub struct Scope<'a> {
     pub freight: &'a [FreightReference],
     /// The project's warehouses.
     pub warehouses: &'a BTreeMap<WarehouseName, Warehouse>,
-    /// Metadata of stages and freight.
-    pub records: &'a dyn Records,
+    /// Changes to records by the promotion's earlier steps of this tick.
+    pub changes: &'a [RecordChange],
 }
 
 /// The door to the expression language.
@@ -311,7 +311,6 @@ impl Run<'_> {
     }
 
     fn with_scope<T>(&self, step: &PromotionStep, evaluate: impl FnOnce(Scope<'_>) -> T) -> T {
-        let records = ChangedRecords { base: self.engine.records, changes: &self.outcome.changes };
         evaluate(Scope {
             promotion: self.promotion,
             step,
@@ -319,7 +318,7 @@ impl Run<'_> {
             metadata: &self.outcome.status.step_execution_metadata,
             freight: &self.freight,
             warehouses: self.engine.warehouses,
-            records: &records,
+            changes: &self.outcome.changes,
         })
     }
 

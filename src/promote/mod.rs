@@ -1,6 +1,7 @@
 //! Promotions: inflation, the step loop, resumption, retries. Emits transitions, writes no ledger.
 
 pub mod engine;
+pub mod expressions;
 pub mod inflate;
 pub mod step;
 pub mod steps;

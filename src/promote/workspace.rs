@@ -425,8 +425,23 @@ impl Workspace {
             for entry in entries {
                 let entry = entry.map_err(|error| self.unreadable(&folder, error))?;
                 let kind = entry.file_type().map_err(|error| self.unreadable(&folder, error))?;
+                // In a real work tree it is git's own.
+                if entry.file_name() == ".git" && self.checkouts.iter().any(|checkout| checkout.path() == folder) {
+                    continue;
+                }
                 if kind.is_dir() { open.push(entry.path()) } else { found.push(entry.path()) }
             }
+        }
+        for (index, checkout) in self.checkouts.iter().enumerate() {
+            let scope = match checkout.relative(folder) {
+                Some(scope) => scope,
+                None if checkout.path().starts_with(folder) => String::new(),
+                None => continue,
+            };
+            let entries = checkout.virtual_entries(&scope)?.into_iter().filter(|entry| entry.kind.is_blob());
+            // A checkout in a checkout hides what the outer one has there.
+            let own = |path: &PathBuf| self.checkout_at(path).is_some_and(|(deepest, _)| deepest == index);
+            found.extend(entries.map(|entry| checkout.path().join(entry.path)).filter(own));
         }
         found.sort();
         Ok(found)

@@ -107,6 +107,8 @@ impl Scene {
         repositories.before_step(&scene.workspace)?;
         let kind = case["kind"].as_str().expect("kind");
         let result = scene.run(case, registry, kind, &scene.filled(&case["config"])).await?;
+        // What comes into being only when asked for is compared as it is then.
+        scene.workspace.complete().await.map_err(|failure| whole(&failure))?;
         let after = scene.snapshot()?;
 
         let mut got = Map::new();
