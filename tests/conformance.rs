@@ -3,6 +3,10 @@
 //! Prints one line a file; exits 1 if any case differs. `CONFORMANCE_DIR=DIR` runs the cases of another folder, `CONFORMANCE_REPORT=FILE` writes
 //! which ids passed how, `CONFORMANCE_ONLY=FILE[/ID-PART]` runs one file or the cases whose id contains a text, with what came out.
 
+#[path = "conformance/engine.rs"]
+mod engine;
+#[path = "conformance/expressions.rs"]
+mod expressions;
 #[path = "conformance/harness.rs"]
 mod harness;
 #[path = "conformance/step_config.rs"]
@@ -15,6 +19,8 @@ use harness::Family;
 fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
+        Family { file: "engine", prepare: engine::prepare },
+        Family { file: "expressions", prepare: expressions::prepare },
         Family { file: "step-config", prepare: step_config::prepare },
         Family { file: "steps", prepare: steps::prepare },
     ];

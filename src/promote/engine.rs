@@ -70,6 +70,11 @@ pub trait Expressions: Send + Sync {
     /// # Errors
     /// Why it cannot be evaluated.
     fn config(&self, scope: Scope<'_>, config: &Value) -> Result<Value, String>;
+
+    /// Values of secrets that were read so far: they appear in no message or log.
+    fn masked(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a tick gives to every promotion.
@@ -353,7 +358,11 @@ impl Run<'_> {
     }
 
     /// Records what came of a run and decides how to go on.
-    fn settle(&mut self, step: &PromotionStep, kind: &dyn Step, entry: usize, result: StepResult) -> Next {
+    fn settle(&mut self, step: &PromotionStep, kind: &dyn Step, entry: usize, mut result: StepResult) -> Next {
+        let secrets = self.engine.expressions.masked();
+        for text in [&mut result.message, &mut result.log].into_iter().chain(result.error.as_mut().map(|error| &mut error.message)) {
+            mask(text, &secrets);
+        }
         self.store_output(step, result.output.as_ref());
         self.outcome.changes.extend(result.changes);
         if !result.log.is_empty() {
@@ -506,6 +515,13 @@ fn final_phase(spec: &PromotionSpec, metadata: &[StepMetadata]) -> (PromotionPha
         StepStatus::Running | StepStatus::Errored => PromotionPhase::Errored,
     };
     (phase, worst.1.to_owned())
+}
+
+/// Replaces secrets in a text.
+fn mask(text: &mut String, secrets: &[String]) {
+    for secret in secrets.iter().filter(|secret| !secret.is_empty() && text.contains(secret.as_str())).cloned().collect::<Vec<_>>() {
+        *text = text.replace(&secret, "****");
+    }
 }
 
 /// The end of a long text, from the start of a line if there is one.
