@@ -16,9 +16,9 @@
 //! | [`ledger`] | records, transactions by compare-and-swap, fsck |
 //! | [`report`] | every sentence the user reads |
 //!
-//! Beside the road: [`model`] (the words, as types), [`diagnostic`] (errors, exit codes), [`git`] (the only room that runs git or opens a
-//! repository), [`forge`] (pull requests), [`registry`] (images and charts), [`cli`] (one file per verb) and `tick`, the conductor:
-//! the only one that knows the order of the rooms.
+//! Beside the road: [`model`] (the words, as types), [`diagnostic`] (errors, exit codes), [`edit`] (changes YAML, JSON and TOML in place;
+//! pure), [`git`] (the only room that runs git or opens a repository), [`forge`] (pull requests), [`registry`] (images and charts), [`cli`]
+//! (one file per verb) and `tick`, the conductor: the only one that knows the order of the rooms.
 //!
 //! Rooms know `model`, `diagnostic`, `expr` and the types of rooms above them in the table; `tests/it/house.rs` holds them to it.
 
@@ -26,6 +26,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostic;
 pub mod discover;
+pub mod edit;
 pub mod expr;
 pub mod forge;
 pub mod freight;

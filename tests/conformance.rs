@@ -13,6 +13,8 @@ mod harness;
 mod step_config;
 #[path = "conformance/steps.rs"]
 mod steps;
+#[path = "conformance/yaml.rs"]
+mod yaml;
 
 use harness::Family;
 
@@ -23,6 +25,7 @@ fn main() -> std::process::ExitCode {
         Family { file: "expressions", prepare: expressions::prepare },
         Family { file: "step-config", prepare: step_config::prepare },
         Family { file: "steps", prepare: steps::prepare },
+        Family { file: "yaml", prepare: yaml::prepare },
     ];
     harness::run(&families)
 }

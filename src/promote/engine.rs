@@ -336,6 +336,11 @@ impl Run<'_> {
         let outputs = self.outcome.status.state.clone();
         let records = ChangedRecords { base: engine.records, changes: &self.outcome.changes };
         let name = self.promotion.name();
+        // Templates see what the step's configuration could name, so it is asked for in the same way.
+        let seen = serde_json::json!({"ctx": "${{ ctx }}", "vars": "${{ vars }}", "outputs": "${{ outputs }}"});
+        let this = &*self;
+        let scope = || this.with_scope(step, |scope| engine.expressions.config(scope, &seen));
+        let requested: Vec<_> = self.freight.iter().map(|freight| freight.origin.clone()).collect();
         let mut run = StepRun {
             project: engine.project,
             stage: &self.promotion.spec.stage,
@@ -345,8 +350,10 @@ impl Run<'_> {
             started_at: self.outcome.status.started_at.unwrap_or_else(|| engine.clock.now()),
             freight: &self.freight,
             target_freight: &self.target,
+            requested: &requested,
             warehouses: engine.warehouses,
             records: &records,
+            scope: &scope,
             outputs: &outputs,
             workspace,
             doors: engine.doors,

@@ -1,8 +1,10 @@
 //! Promotions: inflation, the step loop, resumption, retries. Emits transitions, writes no ledger.
 
+pub mod closure;
 pub mod engine;
 pub mod expressions;
 pub mod inflate;
+pub mod manifests;
 pub mod step;
 pub mod steps;
 pub mod tools;

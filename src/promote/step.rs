@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::diagnostic::{Failure, FailureKind};
 use crate::forge::{Forge, Forges, Provider};
 use crate::model::{
-    FreightName, FreightReference, GoDuration, HealthCheck, ProjectName, PromotionName, StageName, StepStatus, Warehouse, WarehouseName,
+    FreightName, FreightReference, GoDuration, HealthCheck, Origin, ProjectName, PromotionName, StageName, StepStatus, Warehouse, WarehouseName,
 };
 
 use super::workspace::Workspace;
@@ -105,10 +105,15 @@ pub struct StepRun<'a> {
     pub freight: &'a [FreightReference],
     /// The promoted freight.
     pub target_freight: &'a FreightReference,
+    /// The origins that the stage requests freight of, whether it has some or not.
+    pub requested: &'a [Origin],
     /// The project's warehouses.
     pub warehouses: &'a BTreeMap<WarehouseName, Warehouse>,
     /// What is recorded of the project's stages and freight; changes of the promotion's earlier steps included.
     pub records: &'a dyn Records,
+    /// What the expressions of the step's configuration see, as far as templates get to see it: `ctx`, `vars` and `outputs`. Made when asked
+    /// for; an error says which variable cannot be evaluated.
+    pub scope: &'a (dyn Fn() -> Result<Value, String> + Sync),
     /// Outputs of all steps so far, by alias; the step's own earlier attempt included.
     pub outputs: &'a serde_json::Map<String, Value>,
     /// The working directory.

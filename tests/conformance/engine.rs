@@ -139,13 +139,11 @@ async fn play(case: &Value) -> Result<Value, String> {
                 now,
             )),
             Some(freight) => {
-                let base = Context {
-                    config_maps: Arc::new(config_maps.clone()),
-                    stage_metadata: Arc::new([(stage.name(), objects.stage_metadata(&stage.name()).unwrap_or_default())].into()),
-                    freight_status: Arc::new([(freight.name(), FreightStatus { metadata: objects.freight_metadata(&freight.name()).unwrap_or_default(), ..freight.status.clone() })].into()),
-                    now,
-                    ..Context::default()
-                };
+                let mut base = Context::default();
+                base.config_maps = Arc::new(config_maps.clone());
+                base.stage_metadata = Arc::new([(stage.name(), objects.stage_metadata(&stage.name()).unwrap_or_default())].into());
+                base.freight_status = Arc::new([(freight.name(), FreightStatus { metadata: objects.freight_metadata(&freight.name()).unwrap_or_default(), ..freight.status.clone() })].into());
+                base.now = now;
                 let evaluator = Evaluator {
                     base,
                     project: project.to_string(),

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use consign::diagnostic::Failure;
 use consign::git::{Crew, PlainFlush, Settings, Stores};
-use consign::model::{FreightReference, ProjectName, PromotionName, StageName, Warehouse, WarehouseName};
+use consign::model::{FreightReference, Origin, ProjectName, PromotionName, StageName, Warehouse, WarehouseName};
 use consign::promote::step::{Doors, StepResult, StepRun};
 use consign::promote::steps::{Registry, config};
 use consign::promote::workspace::{GitAccess, Identity, Workspace};
@@ -74,7 +74,7 @@ impl Scene {
             placeholders: vec![("{{workDir}}".into(), work.display().to_string()), ("{{outside}}".into(), outside.display().to_string())],
             workspace: Workspace::at(&work),
             work,
-            doors: Doors::default(),
+            doors: charts::doors(),
             objects: objects::Objects::read(&case["context"]),
             outputs: Map::new(),
             steps_run: 0,
@@ -146,6 +146,8 @@ impl Scene {
             context["freightCollection"]["items"].as_object().into_iter().flatten().map(|(_, item)| read(item)).collect::<Result<_, _>>()?;
         let target = freight.first().cloned().unwrap_or_default();
         let warehouses = warehouses(context)?;
+        let requests = context["requestedFreight"].as_array().into_iter().flatten();
+        let requested: Vec<Origin> = requests.map(|request| read(&request["origin"])).collect::<Result<_, _>>()?;
         let result = step
             .run(
                 &mut StepRun {
@@ -157,8 +159,10 @@ impl Scene {
                     started_at: "2026-03-02T09:00:00Z".parse().expect("a time"),
                     freight: &freight,
                     target_freight: &target,
+                    requested: &requested,
                     warehouses: &warehouses,
                     records: &self.objects,
+                    scope: &|| Ok(json!({"ctx": {}, "vars": {}, "outputs": {}})),
                     outputs: &self.outputs,
                     workspace: &mut self.workspace,
                     doors: &self.doors,

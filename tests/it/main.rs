@@ -1,4 +1,5 @@
 //! Integration tests: one binary, one module per room or verb.
 
 mod git;
+mod steps;
 mod support;

@@ -10,6 +10,33 @@ mod git_push;
 mod git_tag;
 mod git_wait_for_pr;
 
+pub mod compose_output;
+pub mod copy;
+pub mod delete;
+pub mod fail;
+pub mod file_write;
+mod files;
+mod helm;
+mod helm_template;
+mod helm_update_chart;
+pub mod json_parse;
+pub mod json_update;
+mod kustomize_build;
+mod kustomize_set_image;
+mod parse;
+mod render;
+pub mod set_freight_alias;
+pub mod set_metadata;
+mod structured;
+pub mod tar;
+pub mod template;
+pub mod toml_parse;
+pub mod toml_update;
+pub mod untar;
+pub mod yaml_merge;
+pub mod yaml_parse;
+pub mod yaml_update;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -22,6 +49,11 @@ use super::step::{Step, StepResult, Violation};
 pub fn all() -> Vec<Box<dyn Step>> {
     vec![
         // one line per kind, in alphabetical order
+        Box::new(compose_output::ComposeOutput),
+        Box::new(copy::Copy),
+        Box::new(delete::Delete),
+        Box::new(fail::Fail),
+        Box::new(file_write::FileWrite),
         Box::new(git_clear::GitClear),
         Box::new(git_clone::GitClone),
         Box::new(git_commit::GitCommit),
@@ -30,6 +62,22 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(git_push::GitPush),
         Box::new(git_tag::GitTag),
         Box::new(git_wait_for_pr::GitWaitForPr),
+        Box::new(helm_template::HelmTemplate),
+        Box::new(helm_update_chart::HelmUpdateChart),
+        Box::new(json_parse::JsonParse),
+        Box::new(json_update::JsonUpdate),
+        Box::new(kustomize_build::KustomizeBuild),
+        Box::new(kustomize_set_image::KustomizeSetImage),
+        Box::new(set_freight_alias::SetFreightAlias),
+        Box::new(set_metadata::SetMetadata),
+        Box::new(tar::Tar),
+        Box::new(template::Template),
+        Box::new(toml_parse::TomlParse),
+        Box::new(toml_update::TomlUpdate),
+        Box::new(untar::Untar),
+        Box::new(yaml_merge::YamlMerge),
+        Box::new(yaml_parse::YamlParse),
+        Box::new(yaml_update::YamlUpdate),
     ]
 }
 

@@ -1,3 +1,6 @@
 //! What tests share: sealed worlds, real servers, redaction.
 
 pub mod git_server;
+pub mod helm_repo;
+pub mod step_bench;
+pub mod tools;
