@@ -157,6 +157,26 @@ impl Checkout {
         Ok(sorted)
     }
 
+    /// Contents of commits that no ref of the remote reaches any more, as far as we know, such as those of a branch that somebody deleted:
+    /// they must be here to be pushed, since a push never fetches.
+    pub(super) fn unknown_to_remote(&self) -> Result<Vec<Oid>, Failure> {
+        let tips: Vec<Oid> = self.store.tips().values().filter_map(|tip| self.store.peel(*tip).ok()).collect();
+        let mut contents = Vec::new();
+        let mut commits = Vec::new();
+        self.store.walk(&[self.head], &tips, |commit| {
+            commits.push(commit);
+            ControlFlow::Continue(())
+        })?;
+        for commit in commits {
+            let before = match commit.parents.first() {
+                Some(parent) => self.store.commit(*parent)?.tree,
+                None => Oid::empty_tree(),
+            };
+            contents.extend(self.store.diff_trees(before, commit.tree)?.into_iter().filter_map(|change| change.after).filter(|entry| entry.kind.is_blob()).map(|entry| entry.oid));
+        }
+        Ok(contents)
+    }
+
     /// Moves HEAD, and with it every file on disk that is as the old HEAD has it: it is taken off the disk and comes back when asked for.
     pub(super) fn follow_head(&mut self, head: Oid) -> Result<(), Failure> {
         let tree = self.store.commit(head)?.tree;

@@ -545,6 +545,10 @@ impl Workspace {
             }
             let checkout = &self.checkouts[index];
             let head = checkout.head;
+            if tip.is_none() {
+                let contents = checkout.unknown_to_remote()?;
+                access.member.prefetch(&store, contents).await?;
+            }
             if tip == Some(head) {
                 return Ok(Ok(()));
             }

@@ -62,11 +62,13 @@ pub fn judge(case: &Value, got: &Value) -> Outcome {
 fn difference(want: &Value, got: &Value, sane: Option<&Value>) -> Option<String> {
     for key in COMPARED {
         let (want, got) = (&want[key], &got[key]);
-        if let Some(case) = sane.filter(|case| case["want"]["status"] == "Errored" && case.get("repos").is_some()) {
-            // Where Kargo errs and we do not, the case does not tell what else there is then; and work trees that it does not tell are clean.
-            let told = case["sane"].get(key).is_some_and(|value| !value.is_null());
+        if let Some(case) = sane.filter(|case| case.get("repos").is_some()) {
+            let told = case["sane"].get(key);
+            // A work tree that is no longer told of was left in the middle of something; then it is clean.
             let clean = key == "worktrees" && got.as_object().is_none_or(|all| all.values().all(|one| one.get("status").is_none()));
-            if !told && (clean || key == "files" && case["sane"]["status"] == "Succeeded") {
+            // Where Kargo errs and success is expected, the case does not tell what else there is then.
+            let untold = told.is_none() && case["want"]["status"] == "Errored" && case["sane"]["status"] == "Succeeded";
+            if clean && (untold || told.is_some_and(Value::is_null)) || untold && key == "files" {
                 continue;
             }
         }
