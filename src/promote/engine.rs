@@ -14,10 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::inflate::namespace;
-use super::step::{ChangedRecords, Doors, RecordChange, Records, Step, StepError, StepResult, StepRun};
+use super::step::{ChangedRecords, Doors, Effect, RecordChange, Records, Step, StepError, StepResult, StepRun};
 use super::steps::{Registry, config};
 use super::workspace::Workspace;
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Failure, FailureKind};
 use crate::model::{
     FreightReference, GoDuration, ProjectName, Promotion, PromotionPhase, PromotionSpec, PromotionStatus, PromotionStep, StepMetadata, StepStatus,
     Warehouse, WarehouseName,
@@ -53,7 +53,9 @@ pub struct Scope<'a> {
     pub freight: &'a [FreightReference],
     /// The project's warehouses.
     pub warehouses: &'a BTreeMap<WarehouseName, Warehouse>,
-    /// Changes to records by the promotion's earlier steps of this tick.
+    /// Metadata of stages and freight, changes of the promotion's earlier steps included.
+    pub records: &'a dyn Records,
+    /// Those changes.
     pub changes: &'a [RecordChange],
 }
 
@@ -199,7 +201,13 @@ impl Engine<'_> {
         let target = status.freight.clone().unwrap_or_default();
         let mut run = Run { engine: self, promotion, freight, target, outcome: Outcome { status, ..Outcome::default() } };
         run.steps(workspace).await;
-        run.outcome
+        let mut outcome = run.outcome;
+        let record = &mut outcome.status.consign;
+        record.written.extend(workspace.take_written());
+        if !workspace.journal().is_empty() {
+            record.checkouts.clone_from(workspace.journal());
+        }
+        outcome
     }
 }
 
@@ -287,7 +295,11 @@ impl Run<'_> {
                 return Next::Step;
             }
         };
-        match self.run(step, kind, &config, workspace).await {
+        let result = match self.rebuild(step, kind, workspace).await {
+            Ok(()) => self.run(step, kind, &config, workspace).await,
+            Err(failure) => Err(failure),
+        };
+        match result {
             Ok(result) => self.settle(step, kind, entry, result),
             Err(failure) => {
                 let all = &mut self.outcome.status.step_execution_metadata;
@@ -316,6 +328,7 @@ impl Run<'_> {
     }
 
     fn with_scope<T>(&self, step: &PromotionStep, evaluate: impl FnOnce(Scope<'_>) -> T) -> T {
+        let records = ChangedRecords { base: self.engine.records, changes: &self.outcome.changes };
         evaluate(Scope {
             promotion: self.promotion,
             step,
@@ -323,8 +336,45 @@ impl Run<'_> {
             metadata: &self.outcome.status.step_execution_metadata,
             freight: &self.freight,
             warehouses: self.engine.warehouses,
+            records: &records,
             changes: &self.outcome.changes,
         })
+    }
+
+    /// Before the first step of a resumed promotion that needs files: runs the steps before it once more, in which commits and pushes of
+    /// earlier ticks are restored instead of made again. What those steps say now changes nothing that is recorded.
+    async fn rebuild(&mut self, step: &PromotionStep, kind: &dyn Step, workspace: &mut Workspace) -> Result<(), Failure> {
+        if !kind.needs_files() {
+            return Ok(());
+        }
+        let Some(journal) = workspace.take_resumption() else { return Ok(()) };
+        workspace.set_replay(Some(journal));
+        let promotion = self.promotion;
+        for earlier in promotion.spec.steps.iter().take_while(|earlier| earlier.alias != step.alias) {
+            let ran = self.outcome.status.step_execution_metadata.iter().any(|metadata| metadata.alias == earlier.alias && metadata.finished_at.is_some());
+            let Some(kind) = self.engine.registry.get(&earlier.uses).filter(|kind| ran && kind.needs_files()) else { continue };
+            let config = match earlier.config.as_ref().filter(|config| !config.is_null()) {
+                None => Ok(Value::Object(Map::new())),
+                Some(config) => self.with_scope(earlier, |scope| self.engine.expressions.config(scope, config)),
+            };
+            let lost = |why: String| {
+                Failure::new(FailureKind::Conflict, format!("the files of promotion `{}` cannot be rebuilt: step `{}`: {why}", promotion.metadata.name, earlier.alias))
+                    .hint("abort the promotion and promote the freight again")
+            };
+            let config = config.map_err(lost)?;
+            // What acts outside is not done twice; what it left in files is gone.
+            if kind.effect(&config) == Effect::Outside {
+                continue;
+            }
+            let before = self.outcome.status.step_execution_metadata.iter().find(|metadata| metadata.alias == earlier.alias).and_then(|metadata| metadata.status);
+            let result = self.run(earlier, kind, &config, workspace).await?;
+            // A step whose failure was recorded may fail again.
+            if let Some(error) = result.error.filter(|_| matches!(before, Some(StepStatus::Succeeded | StepStatus::Skipped))) {
+                return Err(lost(error.message));
+            }
+        }
+        workspace.set_replay(None);
+        Ok(())
     }
 
     async fn run(&mut self, step: &PromotionStep, kind: &dyn Step, config: &Value, workspace: &mut Workspace) -> Result<StepResult, Failure> {

@@ -40,6 +40,8 @@ pub struct Workspace {
     written: Vec<WrittenTree>,
     /// By step alias: which commits a step checked out, made or pushed.
     journal: Map<String, Value>,
+    /// The journal of earlier ticks, until the folder is rebuilt by it.
+    resumption: Option<Map<String, Value>>,
     /// The journal of earlier ticks, while their steps are run again to rebuild the folder.
     replay: Option<Map<String, Value>>,
     /// Keeps a temporary root alive; None for a folder of the user's.
@@ -129,6 +131,7 @@ impl Workspace {
             provisional: Vec::new(),
             written: Vec::new(),
             journal: Map::new(),
+            resumption: None,
             replay: None,
             _temporary: None,
         }
@@ -171,6 +174,19 @@ impl Workspace {
             self.journal.clone_from(journal);
         }
         self.replay = journal;
+    }
+
+    /// For a promotion that waited: the workspace is empty, and this journal of earlier ticks says how to fill it once a step needs files.
+    #[must_use]
+    pub fn resuming(mut self, journal: Map<String, Value>) -> Self {
+        self.journal.clone_from(&journal);
+        self.resumption = Some(journal);
+        self
+    }
+
+    /// The journal the workspace is to be filled by, once.
+    pub(super) fn take_resumption(&mut self) -> Option<Map<String, Value>> {
+        self.resumption.take()
     }
 
     /// The checkouts, in the order they were made.

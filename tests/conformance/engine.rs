@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use consign::config::Knowledge;
+use consign::config::admission::kinds::Kind;
+use consign::config::admission::{Layer, NamespaceState, World, admit};
 use consign::diagnostic::Failure;
 use consign::expr::Context;
 use consign::model::{
@@ -39,6 +42,9 @@ pub fn prepare(_document: &Value) -> Runner {
 }
 
 async fn play(case: &Value) -> Result<Value, String> {
+    if let Some(refused) = admission(case) {
+        return Ok(json!({"inflated": refused}));
+    }
     let ulid = ulid::Ulid::from_parts(1_772_442_000_000, 42);
     let mut stage: Stage = match serde_json::from_value(case["stage"].clone()) {
         Ok(stage) => stage,
@@ -187,6 +193,26 @@ async fn play(case: &Value) -> Result<Value, String> {
     }
     let text = Value::Object(got).to_string().replace(&ulid.to_string().to_lowercase(), "<ulid>");
     serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+/// What refuses the definitions before they can be inflated: their types, which `config` knows.
+fn admission(case: &Value) -> Option<Value> {
+    let knowledge = Knowledge::default();
+    let world = World {
+        namespace: &|_| NamespaceState::Project,
+        warehouses: &BTreeMap::new(),
+        aliases: &std::collections::BTreeSet::new(),
+        now: Timestamp::UNIX_EPOCH,
+        knowledge: &knowledge,
+    };
+    let tasks = case["tasks"].as_array().into_iter().flatten().map(|task| ("task", task));
+    tasks.chain([("stage", &case["stage"])]).find_map(|(at, document)| {
+        let kind = Kind::find(document["kind"].as_str().unwrap_or_default())?;
+        let refused = admit(kind, document, &world).refused;
+        let types: Vec<_> = refused.iter().filter(|finding| finding.layer == Layer::Schema).collect();
+        let first = types.first()?;
+        Some(json!({"error": first.message, "at": at, "path": first.path.to_string()}))
+    })
 }
 
 /// A Stage or Freight of a case may leave its kind out.
