@@ -23,7 +23,7 @@ use crate::model::WrittenTree;
 pub use changes::{Difference, DifferenceKind};
 pub use checkout::{Checkout, Identity};
 pub use push::{Committer, Integration, NotIntegrated};
-pub use repository::{Branches, NotCheckedOut, NotPushed, PushTarget, Pushed, Revision};
+pub use repository::{Branches, CheckOut, NotCheckedOut, NotPushed, PushTarget, Pushed, Revision};
 
 /// A promotion's working directory.
 #[derive(Debug)]

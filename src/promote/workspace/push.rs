@@ -202,15 +202,17 @@ impl Checkout {
         Ok(())
     }
 
-    /// The paths a promotion owns after it has pushed: folders it cleared, and files it changed since `before`.
-    pub(super) fn owned(&self, before: Option<Oid>) -> Result<Vec<String>, Failure> {
+    /// The paths a promotion owns on a branch that stood at `tip`: folders it cleared, and files its own commits changed.
+    pub(super) fn owned(&self, tip: Option<Oid>) -> Result<Vec<String>, Failure> {
         if self.cleared.contains("") {
             return Ok(vec!["/".to_owned()]);
         }
-        let before = match before {
-            Some(commit) => self.store.commit(commit)?.tree,
-            None => Oid::empty_tree(),
+        // HEAD stands on what others pushed, unless that is older than what was checked out.
+        let base = match tip {
+            Some(tip) if !self.store.is_ancestor(tip, self.start)? => tip,
+            _ => self.start,
         };
+        let before = self.store.commit(base)?.tree;
         let mut owned: BTreeSet<String> = self.cleared.iter().map(|folder| format!("{folder}/")).collect();
         for change in self.store.diff_trees(before, self.tree)? {
             if !owned.iter().any(|folder| folder.ends_with('/') && change.path.starts_with(folder.as_str())) {
