@@ -1,12 +1,10 @@
 //! Runs promotions: all of a round at once, sharing fetches, prefetches and pushes.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::World;
 use super::flush::Finished;
@@ -14,14 +12,14 @@ use super::scope::{ProjectRecords, Shared};
 use super::transitions::{self, Aftermath, Place};
 use super::view::View;
 use crate::diagnostic::{Failure, FailureKind};
-use crate::expr::{self, Context, Site};
 use crate::git::{Crew, Member, PlainFlush};
 use crate::ledger::{Chain, State, Stop};
-use crate::model::{Project, Promotion, PromotionStep, Proposal, StepStatus};
+use crate::model::{FreightReference, Project, Promotion, Proposal};
 use crate::plan::bookkeeping;
-use crate::promote::engine::{self, Clock, Engine, Requeue};
-use crate::promote::step::{Doors, Effect};
+use crate::promote::engine::{self, Clock, Engine, Requeue, Scope};
+use crate::promote::step::Doors;
 use crate::promote::tools::Tools;
+use crate::promote;
 use crate::promote::workspace::{GitAccess, Identity, Integration, Workspace};
 
 /// How long a claim holds unless it is renewed.
@@ -120,7 +118,7 @@ async fn one(
     prepare(project, view, &mut promotion);
     let identity = Identity { name: world.settings.git.author.name.clone(), email: world.settings.git.author.email.clone() };
     let access = GitAccess { stores: world.stores.clone(), member, identity, signer: world.signer.clone(), integration: Integration::Rebase };
-    let mut workspace = Workspace::temporary()?.with_git(access);
+    let mut workspace = Workspace::temporary()?.with_git(access).resuming(before.consign.checkouts.clone());
     if optimistic {
         workspace = workspace.with_provisional(world.ledger_store.url().key());
     }
@@ -136,9 +134,10 @@ async fn one(
     let clock = Ticking { start: world.occasion.now, began: std::time::Instant::now() };
     let stop = AtomicBool::new(false);
     let records = ProjectRecords(view);
+    let evaluator = shared.evaluator(project, &promotion);
     let engine = Engine {
         registry: &world.registry,
-        expressions: shared,
+        expressions: &evaluator,
         clock: &clock,
         project: &project.name,
         warehouses: &project.warehouses,
@@ -183,8 +182,6 @@ async fn one(
         }
     };
     let consign = &mut promotion.status.consign;
-    consign.written.extend(workspace.take_written());
-    consign.checkouts.clone_from(workspace.journal());
     consign.proposals.extend(opened.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
     if failure.is_some() {
         // The environment's failure is not the step's: with nothing done, nothing is recorded.
@@ -244,66 +241,21 @@ impl Clock for Ticking {
     }
 }
 
-/// Whether every step a promotion could run writes nothing but refs of the ledger's remote. A step whose `if` is false on `vars` and `ctx`
-/// alone is not one that it could run; nothing else excludes a step.
+/// Whether a promotion's refs and its record can leave together.
 fn is_optimistic(world: &World, project: &Project, promotion: &Promotion, view: &View) -> bool {
-    let shared = Shared::new(project, view, &world.secrets, &world.shared_secrets, "", world.occasion.now);
-    let home = world.ledger_store.url().key().to_owned();
-    let done: BTreeMap<&str, StepStatus> =
-        promotion.status.step_execution_metadata.iter().filter_map(|entry| Some((entry.alias.as_str(), entry.status?))).collect();
-    let mut remotes_are_home = true;
-    let steps = &promotion.spec.steps;
-    for (index, step) in steps.iter().enumerate() {
-        let context = shared.early(promotion, step);
-        if is_excluded(step, &context) {
-            continue;
-        }
-        if step.uses == "git-clone" {
-            remotes_are_home &= early_url(step, &context).is_some_and(|url| is_home(world, &url, &home));
-        }
-        let is_done = index < promotion.status.current_step && done.contains_key(step.alias.as_str());
-        if is_done {
-            continue;
-        }
-        let Some(kind) = world.registry.get(&step.uses) else { continue };
-        let config = step.config.clone().unwrap_or(Value::Null);
-        let harmless = match kind.effect(&config) {
-            Effect::None => true,
-            Effect::Refs(_) => remotes_are_home,
-            Effect::Outside if matches!(step.uses.as_str(), "git-open-pr" | "git-wait-for-pr") => {
-                early_url(step, &context).is_some_and(|url| is_home(world, &url, &home) && super::forges::is_plain(world, &url))
-            }
-            Effect::Outside => false,
-        };
-        if !harmless {
-            return false;
-        }
-    }
-    true
-}
-
-fn is_home(world: &World, url: &str, home: &str) -> bool {
-    world.stores.get(url).is_ok_and(|store| store.url().key() == home)
-}
-
-/// The `repoURL` of a step, if it hangs on `vars` and `ctx` alone.
-fn early_url(step: &PromotionStep, context: &Context) -> Option<String> {
-    let template = step.config.as_ref()?.get("repoURL")?.as_str()?;
-    if !is_early(template, step) {
-        return None;
-    }
-    expr::render(template, Site::Config, context).ok()?.as_str().map(str::to_owned)
-}
-
-fn is_excluded(step: &PromotionStep, context: &Context) -> bool {
-    !step.condition.is_empty() && is_early(&step.condition, step) && expr::condition(&step.condition, context).is_ok_and(|runs| !runs)
-}
-
-/// Whether a template hangs on `vars` and `ctx` alone, and so do the variables it reads.
-fn is_early(template: &str, step: &PromotionStep) -> bool {
-    let Some(references) = expr::references(template) else { return true };
-    references.is_settled_early()
-        && step.vars.iter().filter(|var| references.all_vars || references.vars.contains(&var.name)).all(|var| {
-            expr::references(&var.value).is_none_or(|inner| inner.is_settled_early())
-        })
+    let shared = Shared::new(project, view, &world.secrets, &world.shared_secrets, &world.ui_base_url(), world.occasion.now);
+    let evaluator = shared.evaluator(project, promotion);
+    let Some(step) = promotion.spec.steps.first() else { return true };
+    let freight: Vec<FreightReference> = promotion.status.freight.iter().cloned().collect();
+    let early = Scope {
+        promotion,
+        step,
+        outputs: &serde_json::Map::new(),
+        metadata: &[],
+        freight: &freight,
+        warehouses: &project.warehouses,
+        records: &ProjectRecords(view),
+        changes: &[],
+    };
+    promote::is_optimistic(&world.registry, &evaluator, early, world.ledger_store.url(), &|url| super::forges::is_plain(world, url))
 }

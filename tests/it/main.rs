@@ -6,5 +6,6 @@ mod config;
 mod git;
 mod house;
 mod ledger;
+mod promote;
 mod steps;
 mod support;
