@@ -18,8 +18,8 @@ pub const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization
 pub enum Look {
     /// Nothing.
     Missing,
-    /// A folder.
-    Folder,
+    /// A folder, and its path without symbolic links, from which its own references are read; None: it lies outside of the working directory.
+    Folder(Option<PathBuf>),
     /// A file and its text.
     File(String),
     /// A file that is not on disk yet. The closure names it in [`Closure::unread`] and goes on with the rest.
@@ -53,15 +53,19 @@ pub struct Reference {
 }
 
 /// The local closure of the kustomization in a folder.
-pub fn of_kustomization(folder: &Path, look: impl FnMut(&Path) -> Look) -> Closure {
-    let mut walk = Walk { look, closure: Closure::default(), seen: BTreeSet::new() };
-    walk.kustomization(folder);
+pub fn of_kustomization(folder: &Path, mut look: impl FnMut(&Path) -> Look) -> Closure {
+    let start = match look(folder) {
+        Look::Folder(Some(real)) => real,
+        _ => folder.to_owned(),
+    };
+    let mut walk = Walk::new(&mut look);
+    walk.kustomization(&start);
     walk.closure
 }
 
 /// The closure of a chart: its folder (or package), values files, and the folders of its `file://` dependencies.
-pub fn of_chart<'a>(chart: &Path, values: impl IntoIterator<Item = &'a Path>, look: impl FnMut(&Path) -> Look) -> Closure {
-    let mut walk = Walk { look, closure: Closure::default(), seen: BTreeSet::new() };
+pub fn of_chart<'a>(chart: &Path, values: impl IntoIterator<Item = &'a Path>, mut look: impl FnMut(&Path) -> Look) -> Closure {
+    let mut walk = Walk::new(&mut look);
     walk.closure.files.extend(values.into_iter().map(Path::to_owned));
     walk.chart(chart);
     walk.closure
@@ -92,13 +96,20 @@ pub fn is_remote(written: &str) -> bool {
     user || lower.contains("://") || ["git::", "gh:", "github.com/", "github.com:"].iter().any(|prefix| lower.starts_with(prefix))
 }
 
-struct Walk<L> {
-    look: L,
+struct Walk<'a> {
+    look: &'a mut dyn FnMut(&Path) -> Look,
     closure: Closure,
+    /// Kustomizations and charts that were walked.
     seen: BTreeSet<PathBuf>,
+    /// Configurations of plugins that were read, and the kustomization they were read for.
+    plugins: BTreeSet<(PathBuf, PathBuf)>,
 }
 
-impl<L: FnMut(&Path) -> Look> Walk<L> {
+impl<'a> Walk<'a> {
+    fn new(look: &'a mut dyn FnMut(&Path) -> Look) -> Self {
+        Self { look, closure: Closure::default(), seen: BTreeSet::new(), plugins: BTreeSet::new() }
+    }
+
     fn kustomization(&mut self, folder: &Path) {
         if !self.seen.insert(folder.to_owned()) {
             return;
@@ -113,7 +124,7 @@ impl<L: FnMut(&Path) -> Look> Walk<L> {
                 Look::Unread => {
                     self.closure.unread.insert(file);
                 }
-                Look::Missing | Look::Folder => {}
+                Look::Missing | Look::Folder(_) => {}
             }
         }
     }
@@ -138,11 +149,8 @@ impl<L: FnMut(&Path) -> Look> Walk<L> {
             for written in texts(&document[field]) {
                 if is_inline(written) {
                     self.documents(written, folder, file);
-                } else if let Some(path) = self.base(written, folder, file)
-                    && let Look::File(text) = (self.look)(&path)
-                {
-                    // Paths in a plugin's configuration are relative to the kustomization that uses it.
-                    self.documents(&text, folder, file);
+                } else if let Some(path) = self.base(written, folder, file) {
+                    self.plugin(&path, folder, file);
                 }
             }
         }
@@ -169,6 +177,26 @@ impl<L: FnMut(&Path) -> Look> Walk<L> {
         self.charts(document, folder, file);
     }
 
+    /// The configuration of plugins, in a file or built by a kustomization. Its paths are relative to the kustomization that uses it.
+    fn plugin(&mut self, path: &Path, folder: &Path, file: &Path) {
+        if !self.plugins.insert((path.to_owned(), folder.to_owned())) {
+            return;
+        }
+        match (self.look)(path) {
+            Look::File(text) => self.documents(&text, folder, file),
+            Look::Folder(real) => {
+                let mut inner = Walk::new(self.look);
+                inner.kustomization(real.as_deref().unwrap_or(path));
+                let built = inner.closure.files;
+                let is_kustomization = |path: &PathBuf| path.file_name().is_some_and(|name| KUSTOMIZATION_FILES.iter().any(|known| name == *known));
+                for path in built.iter().filter(|path| !is_kustomization(path)) {
+                    self.plugin(path, folder, file);
+                }
+            }
+            Look::Missing | Look::Unread => {}
+        }
+    }
+
     fn charts(&mut self, document: &Value, folder: &Path, file: &Path) {
         let generator = document["kind"] == "HelmChartInflationGenerator";
         let charts: Vec<&Value> =
@@ -188,10 +216,10 @@ impl<L: FnMut(&Path) -> Look> Walk<L> {
             }
         }
         for configuration in [&document["helmGlobals"], document] {
-            if let Some(written) = configuration["configHome"].as_str().filter(|home| !home.is_empty()) {
-                if join(folder, written).is_none() {
-                    self.outside(written, file);
-                }
+            if let Some(written) = configuration["configHome"].as_str().filter(|home| !home.is_empty())
+                && join(folder, written).is_none()
+            {
+                self.outside(written, file);
             }
         }
         for chart in charts.into_iter().chain(generator.then_some(document)) {
@@ -220,9 +248,12 @@ impl<L: FnMut(&Path) -> Look> Walk<L> {
     /// A file, or a folder with a kustomization. The local path, if it is one.
     fn base(&mut self, written: &str, folder: &Path, file: &Path) -> Option<PathBuf> {
         let path = self.file(written, folder, file)?;
-        if (self.look)(&path) == Look::Folder {
+        if let Look::Folder(real) = (self.look)(&path) {
             self.closure.files.remove(&path);
-            self.kustomization(&path);
+            match real {
+                Some(real) => self.kustomization(&real),
+                None => self.outside(written, file),
+            }
         }
         Some(path)
     }
@@ -270,7 +301,7 @@ impl<L: FnMut(&Path) -> Look> Walk<L> {
                 Look::Unread => {
                     self.closure.unread.insert(file);
                 }
-                Look::Missing | Look::Folder => {}
+                Look::Missing | Look::Folder(_) => {}
             }
         }
     }
@@ -308,7 +339,7 @@ mod tests {
         move |path| match files.get(path) {
             Some(&"<unread>") => Look::Unread,
             Some(text) => Look::File((*text).to_owned()),
-            None if files.keys().any(|file| file.starts_with(path)) => Look::Folder,
+            None if files.keys().any(|file| file.starts_with(path)) => Look::Folder(Some(path.to_owned())),
             None => Look::Missing,
         }
     }
@@ -351,6 +382,19 @@ mod tests {
         assert_eq!(written(&closure.outside), ["../../x", "/etc/passwd", "/etc/shadow"]);
         assert_eq!(written(&closure.remote), ["git@example.com:o/r", "github.com/o/r//p?ref=v1", "https://example.com/a.yaml"]);
         assert_eq!(closure.outside.first().unwrap().file, Path::new("app/kustomization.yaml"));
+    }
+
+    #[test]
+    fn plugins_that_a_kustomization_builds_are_read_too() {
+        let files = [
+            ("app/kustomization.yaml", "generators: [gen, loop.yaml]\n"),
+            ("app/gen/kustomization.yaml", "resources: [g.yaml]\n"),
+            ("app/gen/g.yaml", "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: x}\nfiles: [/etc/shadow, a.txt]\n"),
+            ("app/loop.yaml", "generators: [loop.yaml]\n"),
+        ];
+        let closure = of_kustomization(Path::new("app"), look(&files));
+        assert_eq!(closure.outside.first().unwrap().written, "/etc/shadow");
+        assert!(closure.files.contains(Path::new("app/a.txt")));
     }
 
     #[test]

@@ -340,7 +340,7 @@ impl ToolCommand {
         tracing::debug!(tool = name, arguments = ?self.described, "run");
         let fail = |what: &str, error: std::io::Error| Failure::new(FailureKind::Tool, format!("cannot {what} {name}")).caused_by(error);
         let mut child = self.command.spawn().map_err(|error| fail("start", error).hint(self.kind.install_hint()))?;
-        let group = Group::of(&child);
+        let mut group = Group::of(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let finish = async {
             let (stdout, stderr) = futures::join!(read(stdout, RESULT_LIMIT, true), read(stderr, LOG_LIMIT, false));
@@ -349,6 +349,10 @@ impl ToolCommand {
             Ok(ToolOutput { success: status.success(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
         };
         let output = tokio::time::timeout(self.timeout, finish).await;
+        if matches!(output, Ok(Ok(_))) {
+            // It has ended and was waited for: its number may belong to another process now.
+            group.0 = None;
+        }
         drop(group);
         output.unwrap_or_else(|_| {
             Err(Failure::new(FailureKind::Tool, format!("{name} did not finish within {} s and was stopped", self.timeout.as_secs()))
@@ -357,7 +361,7 @@ impl ToolCommand {
     }
 }
 
-/// Kills what is left of a process group when dropped, helpers that the tool started included.
+/// Kills a tool that has not ended when dropped, with the helpers that it started.
 struct Group(Option<rustix::process::Pid>);
 
 impl Group {
@@ -369,7 +373,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // Gone already is the usual case.
+            // It may have ended just now.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }

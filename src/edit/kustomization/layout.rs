@@ -42,26 +42,34 @@ impl<'a> Layout<'a> {
         self.text[comment.span.clone()].trim_end().to_owned()
     }
 
-    /// Writes the comments that stand before a place, a line each; a blank line after one stays, it says that the comment stands for itself.
+    /// Writes the comments that stand before a place, a line each. A blank line after them stays if they belong to what is above: they follow
+    /// it at once, or open the file.
     pub(super) fn head(&mut self, before: usize, indent: usize, out: &mut String) {
+        let mut apart = false;
         while let Some((next, rest)) = self.comments.split_first().filter(|(next, _)| next.span.start < before) {
             self.comments = rest;
+            apart |= self.is_apart(next);
             indented(out, indent, &self.written(next));
             let mut after = self.text[next.span.end..].lines().skip(1);
-            if after.next().is_some_and(|line| line.trim().is_empty()) && after.any(|line| !line.trim().is_empty()) {
-                out.push('\n');
+            if after.next().is_some_and(|line| line.trim().is_empty()) {
+                if !apart && after.any(|line| !line.trim().is_empty()) {
+                    out.push('\n');
+                }
+                apart = false;
             }
         }
     }
 
+    /// Whether a blank line stands above a comment.
+    fn is_apart(&self, comment: &Comment) -> bool {
+        let line = self.text[..comment.span.start].trim_end_matches([' ', '\t']);
+        line.strip_suffix('\n').is_some_and(|above| above.trim_end_matches([' ', '\t']).ends_with('\n'))
+    }
+
     /// Takes what stands behind the last entry: comments that follow it at once, and those that stand for themselves at the end of the file.
     pub(super) fn foot(&mut self) -> (String, String) {
-        let free = |comment: &&Comment| {
-            let line = self.text[..comment.span.start].trim_end_matches([' ', '\t']);
-            line.strip_suffix('\n').is_some_and(|above| above.trim_end_matches([' ', '\t']).ends_with('\n'))
-        };
         let (mut close, mut end) = (String::new(), String::new());
-        match self.comments.iter().find(free).map(|comment| comment.span.start) {
+        match self.comments.iter().find(|comment| self.is_apart(comment)).map(|comment| comment.span.start) {
             Some(start) => {
                 self.head(start, 0, &mut close);
                 self.head(usize::MAX, 0, &mut end);
@@ -244,9 +252,11 @@ fn block_header(text: &str, style: ScalarStyle) -> String {
     format!("{mark}{indent}{chomp}")
 }
 
-/// The lines of a block scalar; in a folded one a line break between two lines of text takes an empty line.
+/// The lines of a block scalar. In a folded one a line break after a line of text takes an empty line; the writer that is imitated adds one
+/// to the last line too, which a reader drops.
 fn block_body(text: &str, style: ScalarStyle, indent: usize, out: &mut String) {
     let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or(text).split('\n').collect();
+    let clipped = text.ends_with('\n') && !text.ends_with("\n\n");
     for (index, line) in lines.iter().enumerate() {
         if line.is_empty() {
             out.push('\n');
@@ -254,8 +264,8 @@ fn block_body(text: &str, style: ScalarStyle, indent: usize, out: &mut String) {
             indented(out, indent, line);
         }
         let is_text = |line: &str| !line.is_empty() && !line.starts_with([' ', '\t']);
-        let next = lines[index + 1..].iter().find(|line| !line.is_empty());
-        if style == ScalarStyle::Folded && is_text(line) && next.is_some_and(|next| is_text(next)) {
+        let breaks = lines[index + 1..].iter().find(|line| !line.is_empty()).map_or(clipped, |next| is_text(next));
+        if style == ScalarStyle::Folded && is_text(line) && breaks {
             out.push('\n');
         }
     }

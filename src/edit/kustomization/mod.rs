@@ -411,6 +411,7 @@ mod tests {
             folded text
 
             more
+
         common: &c {a: 1}
         other: *c
         nested:
@@ -432,6 +433,20 @@ mod tests {
         # foot
         "#);
         assert_eq!(edited(&result, &[tag("web", "1")]), result, "what is laid out stays as it is");
+    }
+
+    #[test]
+    fn a_blank_line_stays_where_a_comment_belongs_to_what_is_above() {
+        // Measured on kustomize's own writer.
+        let list = "images:\n- name: a\n  newTag: v1\n";
+        for (before, after) in [
+            ("a: 1\n# of a\n\nb: 2\n", "a: 1\n# of a\n\nb: 2\n"),
+            ("a: 1\n\n# of b\n\nb: 2\n", "a: 1\n# of b\nb: 2\n"),
+            ("# top\n\n# of a\na: 1\n", "# top\n\n# of a\na: 1\n"),
+            ("a: >\n  one\n  two\nb: 2\n", "a: >\n  one two\n\nb: 2\n"),
+        ] {
+            assert_eq!(edited(&format!("{before}{list}"), &[tag("a", "v1")]), format!("{after}{list}"));
+        }
     }
 
     #[test]

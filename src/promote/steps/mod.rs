@@ -1,6 +1,12 @@
 //! The step kinds, one file each, and the registry of what can be run.
 
+pub mod compose_output;
 pub mod config;
+pub mod copy;
+pub mod delete;
+pub mod fail;
+pub mod file_write;
+mod files;
 mod git_clear;
 mod git_clone;
 mod git_commit;
@@ -9,13 +15,6 @@ mod git_open_pr;
 mod git_push;
 mod git_tag;
 mod git_wait_for_pr;
-
-pub mod compose_output;
-pub mod copy;
-pub mod delete;
-pub mod fail;
-pub mod file_write;
-mod files;
 mod helm;
 mod helm_template;
 mod helm_update_chart;

@@ -19,10 +19,11 @@ pub(super) fn is_file_path(path: &str) -> bool {
 }
 
 /// Looks at a path of the workspace for a closure.
-pub(super) fn look(workspace: &Workspace, path: &Path) -> Look {
-    let path = workspace.root().join(path);
+pub(super) fn look(workspace: &Workspace, relative: &Path) -> Look {
+    let path = workspace.root().join(relative);
     if path.is_dir() {
-        return Look::Folder;
+        let inside = |real: PathBuf| Some(real.strip_prefix(workspace.root().canonicalize().ok()?).ok()?.to_owned());
+        return Look::Folder(path.canonicalize().ok().and_then(inside));
     }
     if let Ok(bytes) = std::fs::read(&path) {
         return Look::File(String::from_utf8_lossy(&bytes).into_owned());
@@ -30,7 +31,7 @@ pub(super) fn look(workspace: &Workspace, path: &Path) -> Look {
     // Not on disk, but perhaps in a checkout. What cannot be told now is asked for, and then the reason comes up.
     match workspace.entry(&path) {
         Ok(None) => Look::Missing,
-        Ok(Some(EntryKind::Folder)) => Look::Folder,
+        Ok(Some(EntryKind::Folder)) => Look::Folder(Some(relative.to_owned())),
         Ok(Some(EntryKind::File | EntryKind::Link)) | Err(_) if path.symlink_metadata().is_err() => Look::Unread,
         // There, and still not to be read: a link to nowhere.
         Ok(Some(_)) | Err(_) => Look::Missing,

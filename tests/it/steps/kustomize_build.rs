@@ -81,3 +81,13 @@ async fn a_missing_tool_is_the_environments_failure() {
     let failure = bench.run("kustomize-build", json!({"path": "app", "outPath": "o.yaml"})).await.unwrap_err();
     assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Tool, "`kustomize` is not on PATH"));
 }
+
+#[tokio::test]
+async fn references_are_read_from_where_a_linked_base_really_lies() {
+    let bench = StepBench::new(Tools::searching("/nowhere"));
+    std::fs::write(bench.outside().join("secret"), "secret").unwrap();
+    bench.write("base/kustomization.yaml", "resources: [../../secret]\n").write("app/kustomization.yaml", "resources: [link]\n");
+    std::os::unix::fs::symlink("../base", bench.root().join("app/link")).unwrap();
+    let result = bench.run("kustomize-build", json!({"path": "app", "outPath": "o.yaml"})).await.unwrap();
+    assert_eq!(result.error.unwrap().message, "`../../secret` in `base/kustomization.yaml` leads out of the working directory");
+}
