@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod forge;
 mod house;
 mod git;
 mod steps;

@@ -144,6 +144,9 @@ impl Forge for PlainForge {
         let Some(base) = self.branch(&new.target_branch) else {
             return Ok(Opening::Impossible(format!("`{}` has no branch `{}`", self.repo_url, new.target_branch)));
         };
+        if !self.obtain(head).await? {
+            return Ok(Opening::Impossible(format!("commit `{head}` is not in `{}`", self.repo_url)));
+        }
         if self.store.is_ancestor(head, base)? {
             return Ok(Opening::Impossible(format!("`{}` has nothing that `{}` does not have", new.source_branch, new.target_branch)));
         }
