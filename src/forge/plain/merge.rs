@@ -85,6 +85,12 @@ impl PlainForge {
             let conflicts: Vec<String> = merge.conflicts.iter().map(|(path, conflict)| format!("`{path}`: {conflict}")).collect();
             return Ok(Err(format!("it conflicts with `{}`: {}", proposal.target_branch, conflicts.join("; "))));
         }
+        if method == Method::Squash {
+            // The new commit does not descend from the head, so the push sends the head's files once more.
+            let changes = self.store.diff_trees(tree(target)?, merge.tree)?;
+            let files: Vec<Oid> = changes.iter().filter_map(|change| change.after.as_ref()).filter(|entry| entry.kind.is_blob()).map(|entry| entry.oid).collect();
+            self.store.prefetch(&files).await?;
+        }
         let committer = &self.forges.committer;
         let who = Signature::new(&committer.name, &committer.email, committer.at);
         let (parents, message) = match method {

@@ -43,7 +43,7 @@ impl PlainForge {
     }
 
     /// Whether a commit is here, asking the remote for it if need be: it keeps what no branch reaches for a while.
-    async fn obtain(&self, commit: Oid) -> Result<bool, Failure> {
+    pub(super) async fn obtain(&self, commit: Oid) -> Result<bool, Failure> {
         if self.store.has(commit) {
             return Ok(true);
         }
