@@ -1,12 +1,13 @@
 //! Which forge a repository is on.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::github::{Api, GitHub, Listing, Repository};
 use super::plain::PlainForges;
 use super::{Forge, Forges, Provider, RepositoryAddress};
 use crate::diagnostic::{Failure, FailureKind};
-use crate::git::CredentialLookup;
+use crate::git::{Credential, CredentialLookup, RemoteUrl};
 
 /// What a rule of the settings says about a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,10 @@ pub struct Directory {
     github_server: Option<String>,
     /// `GITHUB_API_URL`, if set: its API.
     github_api: Option<String>,
+    /// By address of the API.
+    apis: Mutex<BTreeMap<String, Arc<Api>>>,
+    /// By API and repository.
+    listings: Mutex<BTreeMap<String, Arc<Listing>>>,
 }
 
 impl std::fmt::Debug for Directory {
@@ -64,6 +69,8 @@ impl Directory {
             credentials,
             github_server: variable("GITHUB_SERVER_URL"),
             github_api: variable("GITHUB_API_URL"),
+            apis: Mutex::default(),
+            listings: Mutex::default(),
         }
     }
 
@@ -112,6 +119,34 @@ impl Directory {
             host => format!("https://{host}/api/v3"),
         }
     }
+
+    fn api(&self, base: &str) -> Result<Arc<Api>, Failure> {
+        let mut apis = self.apis.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(api) = apis.get(base) {
+            return Ok(Arc::clone(api));
+        }
+        let api = Arc::new(Api::new(base)?);
+        apis.insert(base.to_owned(), Arc::clone(&api));
+        Ok(api)
+    }
+
+    fn github(&self, repo_url: &str, base: &str) -> Result<Arc<dyn Forge>, Failure> {
+        let repository = Repository::parse(repo_url)
+            .ok_or_else(|| Failure::new(FailureKind::Config, format!("`{repo_url}` names no GitHub repository; expected `https://host/owner/name`")))?;
+        // The credential of an SSH URL is a key; the API wants what belongs to the web address.
+        let web = format!("https://{}/{}/{}", repository.host, repository.owner, repository.name);
+        let urls: Vec<RemoteUrl> = [repo_url, &web].into_iter().filter_map(|url| RemoteUrl::parse(url, true).ok()).collect();
+        let lookup = Arc::clone(&self.credentials);
+        let token = move || -> Option<Credential> { urls.iter().find_map(|url| lookup(url)) };
+        if token().is_none() {
+            return Err(Failure::new(FailureKind::Refused, format!("there is no credential for pull requests of `{repo_url}`")).hint(
+                "add a rule of type `git` for it under `credentials` in `consign.yaml`, with a token as `password` that may write contents and pull requests",
+            ));
+        }
+        let key = format!("{base} {}/{}", repository.owner, repository.name);
+        let listing = Arc::clone(self.listings.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
+        Ok(Arc::new(GitHub::new(self.api(base)?, repository, Arc::new(token), listing)))
+    }
 }
 
 struct ForPromotion {
@@ -123,8 +158,7 @@ impl Forges for ForPromotion {
     fn forge(&self, repo_url: &str, provider: Option<Provider>) -> Result<Arc<dyn Forge>, Failure> {
         match self.directory.place(repo_url, provider) {
             Place::Plain => Ok(Arc::new(self.plain.of(repo_url)?)),
-            Place::GitHub(_) => Err(Failure::new(FailureKind::Config, format!("pull requests of `{repo_url}` need a connection to GitHub, which is not there yet"))
-                .hint("add a rule of kind `plain` for it under `forges` in `consign.yaml`")),
+            Place::GitHub(api) => self.directory.github(repo_url, &api),
             Place::Foreign(provider) => Err(Failure::new(
                 FailureKind::Config,
                 format!("pull requests on {} are not supported, and `{repo_url}` is there", provider.name()),

@@ -6,6 +6,7 @@
 
 mod address;
 mod directory;
+mod github;
 pub mod plain;
 
 use std::sync::Arc;

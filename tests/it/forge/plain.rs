@@ -59,9 +59,9 @@ impl World {
     fn in_clone(&self, commands: &[String]) {
         let folder = tempfile::tempdir().unwrap();
         let run = |line: &str| {
-            let mut shell = sealed(folder.path());
+            let sealed = sealed(folder.path());
             let path = std::env::var("PATH").unwrap();
-            let git = shell.get_envs().map(|(key, value)| (key.to_owned(), value.map(ToOwned::to_owned))).collect::<Vec<_>>();
+            let git = sealed.get_envs().map(|(key, value)| (key.to_owned(), value.map(ToOwned::to_owned))).collect::<Vec<_>>();
             let mut shell = std::process::Command::new("sh");
             shell.arg("-ec").arg(line).current_dir(folder.path()).env("PATH", path);
             for (key, value) in git {
@@ -219,7 +219,7 @@ async fn a_proposal_whose_branch_has_not_left_yet_is_open() {
 
 #[tokio::test]
 async fn nothing_to_merge_is_not_opened() {
-    let mut world = World::new();
+    let world = World::new();
     let head = world.tip(TARGET);
     world.repository.git(&["update-ref", &format!("refs/heads/{SOURCE}"), &head]);
     let forge = world.forge();
