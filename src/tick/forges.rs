@@ -1,5 +1,6 @@
 //! The forges of a tick: by rule of the settings, by host, or plain Git.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,7 @@ use crate::model::Proposal;
 
 /// Whether pull requests of a repository are plain-git proposals.
 pub fn is_plain(world: &World, repo_url: &str) -> bool {
-    directory(world).is_plain(repo_url, None)
+    world.forges.is_plain(repo_url, None)
 }
 
 /// The forges as the steps of one promotion see them: `known` are the proposals of all records, `last_number` is the highest number given so
@@ -24,12 +25,12 @@ pub fn forges(world: &World, known: Vec<Proposal>, last_number: Arc<AtomicU64>, 
         committer: Committer { name: author.name.clone(), email: author.email.clone(), at: world.occasion.now, signer: world.signer.clone() },
         local: world.local,
     };
-    Arc::new(directory(world)).for_promotion(plain)
+    world.forges.for_promotion(plain)
 }
 
-fn directory(world: &World) -> Directory {
-    let rules = rules(&world.settings);
-    Directory::new(rules, super::open::credentials(&world.settings, &world.env), &world.env)
+/// Which forge a repository is on, by the settings and the process's environment. One for a tick: connections and listings are shared.
+pub fn directory(settings: &Settings, env: &Arc<BTreeMap<String, String>>) -> Arc<Directory> {
+    Arc::new(Directory::new(rules(settings), super::open::credentials(settings, env), env))
 }
 
 /// The rules of the settings; the first match wins.

@@ -10,8 +10,8 @@ use super::outcome::{CreatedFreight, FailingWarehouse, Outcome};
 use super::transitions;
 use super::view::required;
 use crate::diagnostic::{Failure, FailureKind};
-use crate::discover;
-use crate::expr::{self, Context};
+use crate::discover::DiscoveryError;
+use crate::discover::git::{GitFinding, GitQuery, History};
 use crate::freight::assemble::{self, Automatic, NoFreight};
 use crate::git::{RefPattern, Store};
 use crate::ledger::{Chain, RecordPath, Scope};
@@ -104,12 +104,7 @@ fn assemble(
     if before != Some(&found) {
         found.discovered_at = Some(world.occasion.now);
     }
-    let criteria = |expression: &str, discovered: &DiscoveredArtifacts| {
-        let mut context = Context::default();
-        context.discovered = Arc::new(discovered.clone());
-        context.now = world.occasion.now;
-        expr::criteria(expression, &context).map_err(|error| error.to_string())
-    };
+    let found = Arc::new(found);
     let mut unreadable = None;
     let exists = |name: &crate::model::FreightName| match chain.state().version(&RecordPath::Freight(project.name.clone(), name.clone())) {
         Ok(version) => version.is_some(),
@@ -118,11 +113,11 @@ fn assemble(
             true
         }
     };
-    let automatic = assemble::automatic(warehouse, &found, exists, &criteria);
+    let automatic = assemble::automatic(warehouse, &found, exists, world.occasion.now);
     if let Some(failure) = unreadable {
         return Err(failure);
     }
-    status.discovered_artifacts = Some(found);
+    status.discovered_artifacts = Some(Arc::unwrap_or_clone(found));
     let freight = match automatic {
         Automatic::New(freight) => Some(*freight),
         Automatic::Exists(name) => {
@@ -194,8 +189,8 @@ async fn look_at(world: &World, warehouse: &Warehouse, failed: &mut BTreeMap<Str
                 if let Some(failure) = failed.get(store.url().key()) {
                     return Err(again(failure));
                 }
-                let commits = discover::git::look(&store, git).await?;
-                found.git.push(GitDiscovery { repo_url: git.repo_url.clone(), subscription_name: subscription.name.clone(), commits });
+                let finding = find(&store, git, world.occasion.now)?;
+                found.git.push(GitDiscovery { repo_url: git.repo_url.clone(), subscription_name: subscription.name.clone(), commits: finding.commits });
             }
             Source::Image(image) => return Err(not_yet("image", &image.repo_url)),
             Source::Chart(chart) => return Err(not_yet("chart", &chart.repo_url)),
@@ -203,6 +198,14 @@ async fn look_at(world: &World, warehouse: &Warehouse, failed: &mut BTreeMap<Str
         }
     }
     Ok(found)
+}
+
+/// Answers a git subscription from what was fetched.
+fn find(store: &Store, git: &GitSubscription, now: jiff::Timestamp) -> Result<GitFinding, Failure> {
+    let wrong = |error: DiscoveryError| Failure::new(FailureKind::Config, format!("`{}`: {error}", git.repo_url));
+    let query = GitQuery::new(git, now).map_err(wrong)?;
+    let (repository, tips) = (store.repository(), store.tips());
+    History::new(&repository, &tips).discover(&query).map_err(wrong)
 }
 
 /// A failure that several warehouses share.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::{self, Loaded, Settings, SourceFile};
 use crate::diagnostic::{Diagnostic, Failure, FailureKind, Severity, SourceMap};
 use crate::expr::Secrets;
+use crate::forge::Directory;
 use crate::git::{CredentialLookup, Oid, RefPattern, RemoteUrl, Signer, Store, Stores};
 use crate::ledger::{Author, Ledger, Occasion, Pins, StoredBranch};
 use crate::model::Project;
@@ -49,6 +50,8 @@ pub struct World {
     pub config_url: String,
     /// Its store.
     pub config_store: Arc<Store>,
+    /// Which forge a repository is on.
+    pub forges: Arc<Directory>,
     /// Commit that the definitions were read from; empty: the working tree.
     pub definitions_commit: String,
     /// The projects.
@@ -171,7 +174,7 @@ impl World {
             _ => return Err(tip.err().map_or_else(|| Failure::new(FailureKind::Internal, "no tree to read definitions from"), |failure| failure).into()),
         };
         let registry = Registry::built_in();
-        let mut loaded = load_definitions(&files, &registry, open.local, &open.occasion);
+        let mut loaded = load_definitions(&files, open.local, &open.occasion);
         if !loaded.is_usable() {
             return Err(CannotOpen::Files(Box::new(Unusable { diagnostics: std::mem::take(&mut loaded.diagnostics), sources: std::mem::take(&mut loaded.sources) })));
         }
@@ -189,6 +192,7 @@ impl World {
         let ledger = Ledger::new(Arc::new(branch), pins, crate::report::ledger_readme::render);
         let maps = settings.secrets.iter().map(|(name, keys)| (name.clone(), keys.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect())).collect();
         Ok(Self {
+            forges: super::forges::directory(&settings, &env),
             stores,
             config_url: open.url,
             config_store,
@@ -244,8 +248,9 @@ impl World {
 }
 
 /// Loads definitions with everything that the checks can know.
-pub fn load_definitions(files: &[SourceFile], registry: &Registry, local: bool, occasion: &Occasion) -> Loaded {
-    super::knowledge::with(registry, local, |knowledge| config::load(files, &config::LoadOptions { strict: false, now: occasion.now, knowledge }))
+pub fn load_definitions(files: &[SourceFile], local: bool, occasion: &Occasion) -> Loaded {
+    let options = config::LoadOptions { strict: false, now: occasion.now, knowledge: super::knowledge::knowledge(local) };
+    config::load(files, &options)
 }
 
 fn ledger_reference(branch: &str) -> String {

@@ -114,8 +114,10 @@ impl Repository {
         Self { sync: repository.into_sync(), tips, names }
     }
 
-    fn name_of(&self, id: &str) -> Vec<&str> {
-        self.names.iter().filter(|(_, oid)| oid.to_string() == id).map(|(name, _)| name.as_str()).collect()
+    /// The file's names for an object; equal trees and files share an id.
+    fn names_of(&self, id: &str) -> Vec<&str> {
+        let id: ObjectId = id.parse().expect("an object id");
+        self.names.iter().filter(|(_, oid)| **oid == id).map(|(name, _)| name.as_str()).collect()
     }
 }
 
@@ -216,7 +218,7 @@ fn same_commit(want: &Value, got: &DiscoveredCommit, repository: &Repository) ->
     let field = |name: &str| want[name].as_str().unwrap_or_default();
     let date = got.creator_date.map(|date| date.to_string()).unwrap_or_default();
     let whole = [("subject", &got.subject), ("author", &got.author), ("committer", &got.committer), ("creatorDate", &date)];
-    repository.name_of(&got.id).contains(&field("commit"))
+    repository.names_of(&got.id).contains(&field("commit"))
         && got.tag == field("tag")
         && got.branch == field("branch")
         && (want["creatorDate"].is_null() || whole.iter().all(|(name, got)| field(name) == got.as_str()))

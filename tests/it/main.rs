@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod config;
 mod forge;
-mod house;
 mod git;
+mod house;
+mod ledger;
 mod steps;
 mod support;
