@@ -1,6 +1,7 @@
 //! What tests share: sealed worlds, real servers, redaction.
 
 pub mod git_server;
+pub mod github;
 pub mod helm_repo;
 pub mod step_bench;
 pub mod tools;
