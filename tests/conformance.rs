@@ -11,6 +11,8 @@ mod definitions;
 mod expressions;
 #[path = "conformance/freight.rs"]
 mod freight;
+#[path = "conformance/git_discovery.rs"]
+mod git_discovery;
 #[path = "conformance/harness.rs"]
 mod harness;
 #[path = "conformance/step_config.rs"]
@@ -29,6 +31,7 @@ fn main() -> std::process::ExitCode {
         Family { file: "definitions", prepare: definitions::prepare },
         Family { file: "expressions", prepare: expressions::prepare },
         Family { file: "freight", prepare: freight::prepare },
+        Family { file: "git-discovery", prepare: git_discovery::prepare },
         Family { file: "step-config", prepare: step_config::prepare },
         Family { file: "steps", prepare: steps::prepare },
         Family { file: "yaml", prepare: yaml::prepare },

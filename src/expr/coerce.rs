@@ -120,15 +120,27 @@ pub(super) fn go_float(text: &str) -> Option<f64> {
 
 /// Underscores only between digits; the prefix `0x` counts as a digit.
 fn underscores_separate(text: &str) -> bool {
-    if !text.contains('_') {
-        return true;
+    let (mut after_digit, hex, body) = match text.strip_prefix("0x") {
+        Some(body) => (true, true, body),
+        None => (false, false, text),
+    };
+    let mut open = false;
+    for byte in body.bytes() {
+        let digit = if hex { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() };
+        if byte == b'_' {
+            if !after_digit {
+                return false;
+            }
+            open = true;
+        } else {
+            if open && !digit {
+                return false;
+            }
+            open = false;
+        }
+        after_digit = digit;
     }
-    // Go accepts them in decimal floats as well when it guesses the base
-    let bytes = text.as_bytes();
-    let is_digit = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b'x');
-    bytes.iter().enumerate().all(|(index, byte)| {
-        *byte != b'_' || (index > 0 && is_digit(bytes.get(index - 1)) && is_digit(bytes.get(index + 1)) && bytes.get(index + 1) != Some(&b'x'))
-    })
+    !open
 }
 
 fn decimal_float(text: &str) -> Option<f64> {
@@ -184,7 +196,7 @@ mod tests {
             assert_eq!(go_float(text), Some(float), "{text}");
         }
         assert!(go_float("NaN").unwrap().is_nan());
-        for text in ["", "1_", "1__0", "_1", "0x10", "0b11", "4e", "4e+", "1e400", "--5", "1,000", "1 000", "1.2.3", "infra", "1p3", "١", "."] {
+        for text in ["", "1_", "1_e5", "1e_5", "1_.5", "1__0", "_1", "0x10", "0b11", "4e", "4e+", "1e400", "--5", "1,000", "1 000", "1.2.3", "infra", "1p3", "١", "."] {
             assert_eq!(go_float(text), None, "{text}");
         }
     }

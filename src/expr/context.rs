@@ -280,7 +280,7 @@ pub fn response(status: u16, headers: &[(String, String)], body: Value) -> Value
     Value::map(BTreeMap::from([
         ("status".into(), Value::Int(status.into())),
         ("headers".into(), headers_value),
-        ("header".into(), Value::Function(Function::Header(Arc::new(headers.to_vec())))),
+        ("header".into(), Value::Function(Function::header(headers.to_vec()))),
         ("body".into(), body),
     ]))
 }

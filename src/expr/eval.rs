@@ -91,75 +91,124 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
+    /// Evaluates a node. Every kind has a function of its own, so that the frame of this one, which nests as deep as the tree, stays small.
     fn eval(&mut self, node: &Node) -> Result<Value, Stop> {
-        let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
-        self.budget.spend(1).map_err(fault)?;
+        self.spend(node)?;
         let value = match &node.kind {
-            Kind::Nil => Value::Nil,
+            Kind::Unary(operator, operand) => self.unary(node, *operator, operand)?,
+            Kind::Binary(operator, left, right) => self.binary(node, *operator, left, right)?,
+            Kind::Chain(inner) => self.chain(inner)?,
+            Kind::Member { base, property, optional, .. } => self.member(node, base, property, *optional)?,
+            Kind::Slice { base, from, to } => self.slice(node, base, from.as_deref(), to.as_deref())?,
+            Kind::Call { callee, arguments } => self.call(node, callee, arguments)?,
+            Kind::Builtin { builtin, arguments } => self.builtin(node, builtin, arguments)?,
+            Kind::Predicate(inner) => self.eval(inner)?,
+            Kind::Let { name, value, body } => self.variable(name, value, body)?,
+            Kind::Sequence(nodes) => self.sequence(nodes)?,
+            Kind::Conditional { condition, then, otherwise } => self.conditional(node, condition, then, otherwise)?,
+            Kind::Array(nodes) => self.array(node, nodes)?,
+            Kind::Map(pairs) => self.map(node, pairs)?,
+            Kind::CountUpTo { arguments, limit } => self.count_up_to(node, arguments, *limit)?,
+            Kind::MatchesPattern(left, pattern) => self.matches(node, left, pattern)?,
+            Kind::FirstHit { arguments, last } => self.first_hit(node, arguments, *last)?,
+            _ => self.leaf(node)?,
+        };
+        Self::bounded(node, value)
+    }
+
+    #[inline(never)]
+    fn spend(&self, node: &Node) -> Result<(), Stop> {
+        self.budget.spend(1).map_err(|message| Stop::Fault(Fault::new(node.at, message)))
+    }
+
+    #[inline(never)]
+    fn bounded(node: &Node, value: Value) -> Result<Value, Stop> {
+        if value.size().depth > MAX_VALUE_DEPTH {
+            return Err(Stop::Fault(Fault::new(node.at, "the value is nested too deeply")));
+        }
+        Ok(value)
+    }
+
+    #[inline(never)]
+    fn leaf(&self, node: &Node) -> Result<Value, Stop> {
+        let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
+        Ok(match &node.kind {
             Kind::Bool(bool) => Value::Bool(*bool),
             Kind::Int(int) => Value::Int(*int),
             Kind::Float(float) => Value::Float(*float),
             Kind::Str(text) => Value::Str(text.clone()),
             Kind::Bytes(bytes) => Value::Bytes(bytes.clone()),
             Kind::Name(name) => self.name(name).map_err(fault)?,
-            Kind::Unary(operator, operand) => self.unary(node, *operator, operand)?,
-            Kind::Binary(operator, left, right) => self.binary(node, *operator, left, right)?,
-            Kind::Chain(inner) => match self.eval(inner) {
-                Err(Stop::Chain) => Value::Nil,
-                other => other?,
-            },
-            Kind::Member { base, property, optional, .. } => self.member(node, base, property, *optional)?,
-            Kind::Slice { base, from, to } => self.slice(node, base, from.as_deref(), to.as_deref())?,
-            Kind::Call { callee, arguments } => self.call(node, callee, arguments)?,
-            Kind::Builtin { builtin, arguments } => match builtin.run {
-                Run::Plain(run) => {
-                    let arguments = self.all(arguments)?;
-                    run(&arguments, &mut builtins::Machinery { budget: &self.budget, now: self.scope.now() }).map_err(fault)?
-                }
-                Run::Predicate => self.predicate(node, builtin.name, arguments)?,
-            },
-            Kind::Predicate(inner) => self.eval(inner)?,
             Kind::Pointer(pointer) => self.pointer(pointer).map_err(fault)?,
-            Kind::Let { name, value, body } => {
-                let value = self.eval(value)?;
-                self.variables.push((name.clone(), value));
-                let result = self.eval(body);
-                self.variables.pop();
-                result?
-            }
-            Kind::Sequence(nodes) => {
-                let mut last = Value::Nil;
-                for node in nodes {
-                    last = self.eval(node)?;
-                }
-                last
-            }
-            Kind::Conditional { condition, then, otherwise } => match self.eval(condition)? {
-                Value::Bool(true) => self.eval(then)?,
-                Value::Bool(false) => self.eval(otherwise)?,
-                other => return Err(fault(format!("a condition must be a boolean, got {}", other.type_name()))),
-            },
-            Kind::Array(nodes) => {
-                self.budget.elements(nodes.len()).map_err(fault)?;
-                Value::list(self.all(nodes)?)
-            }
-            Kind::Map(pairs) => self.map(node, pairs)?,
-            Kind::CountUpTo { arguments, limit } => self.count_up_to(node, arguments, *limit)?,
-            Kind::MatchesPattern(left, pattern) => match self.eval(left)? {
-                Value::Nil => Value::Bool(false),
-                Value::Bytes(bytes) => Value::Bool(pattern.is_match(&bytes)),
-                other => {
-                    let text = other.as_text().ok_or_else(|| fault(format!("`matches` takes text, got {}", other.type_name())))?;
-                    self.budget.spend(text.len() as u64 / 16).map_err(fault)?;
-                    Value::Bool(pattern.is_match(text.as_bytes()))
-                }
-            },
-            Kind::FirstHit { arguments, last } => self.first_hit(node, arguments, *last)?,
-        };
-        if value.size().depth > MAX_VALUE_DEPTH {
-            return Err(fault("the value is nested too deeply".into()));
+            _ => Value::Nil,
+        })
+    }
+
+    #[inline(never)]
+    fn chain(&mut self, inner: &Node) -> Result<Value, Stop> {
+        match self.eval(inner) {
+            Err(Stop::Chain) => Ok(Value::Nil),
+            other => other,
         }
-        Ok(value)
+    }
+
+    #[inline(never)]
+    fn builtin(&mut self, node: &Node, builtin: &'static builtins::Builtin, arguments: &[Node]) -> Result<Value, Stop> {
+        match builtin.run {
+            Run::Plain(run) => {
+                let arguments = self.all(arguments)?;
+                let mut machinery = builtins::Machinery { budget: &self.budget, now: self.scope.now() };
+                run(&arguments, &mut machinery).map_err(|message| Stop::Fault(Fault::new(node.at, message)))
+            }
+            Run::Predicate => self.predicate(node, builtin.name, arguments),
+        }
+    }
+
+    #[inline(never)]
+    fn variable(&mut self, name: &Arc<str>, value: &Node, body: &Node) -> Result<Value, Stop> {
+        let value = self.eval(value)?;
+        self.variables.push((name.clone(), value));
+        let result = self.eval(body);
+        self.variables.pop();
+        result
+    }
+
+    #[inline(never)]
+    fn sequence(&mut self, nodes: &[Node]) -> Result<Value, Stop> {
+        let mut last = Value::Nil;
+        for node in nodes {
+            last = self.eval(node)?;
+        }
+        Ok(last)
+    }
+
+    #[inline(never)]
+    fn conditional(&mut self, node: &Node, condition: &Node, then: &Node, otherwise: &Node) -> Result<Value, Stop> {
+        match self.eval(condition)? {
+            Value::Bool(true) => self.eval(then),
+            Value::Bool(false) => self.eval(otherwise),
+            other => Err(Stop::Fault(Fault::new(node.at, format!("a condition must be a boolean, got {}", other.type_name())))),
+        }
+    }
+
+    #[inline(never)]
+    fn array(&mut self, node: &Node, nodes: &[Node]) -> Result<Value, Stop> {
+        self.budget.elements(nodes.len()).map_err(|message| Stop::Fault(Fault::new(node.at, message)))?;
+        Ok(Value::list(self.all(nodes)?))
+    }
+
+    #[inline(never)]
+    fn matches(&mut self, node: &Node, left: &Node, pattern: &regex::bytes::Regex) -> Result<Value, Stop> {
+        let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
+        match self.eval(left)? {
+            Value::Nil => Ok(Value::Bool(false)),
+            Value::Bytes(bytes) => Ok(Value::Bool(pattern.is_match(&bytes))),
+            other => {
+                let text = other.as_text().ok_or_else(|| fault(format!("`matches` takes text, got {}", other.type_name())))?;
+                self.budget.spend(text.len() as u64 / 16).map_err(fault)?;
+                Ok(Value::Bool(pattern.is_match(text.as_bytes())))
+            }
+        }
     }
 
     fn all(&mut self, nodes: &[Node]) -> Result<Vec<Value>, Stop> {
@@ -176,6 +225,7 @@ impl Machine<'_> {
         self.scope.name(name)
     }
 
+    #[inline(never)]
     fn unary(&mut self, node: &Node, operator: Unary, operand: &Node) -> Result<Value, Stop> {
         let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
         let value = self.eval(operand)?;
@@ -189,6 +239,7 @@ impl Machine<'_> {
         }
     }
 
+    #[inline(never)]
     fn binary(&mut self, node: &Node, operator: Binary, left_node: &Node, right_node: &Node) -> Result<Value, Stop> {
         let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
         let left = self.eval(left_node)?;
@@ -207,6 +258,7 @@ impl Machine<'_> {
         operate(operator, &left, &right, &self.budget).map_err(fault)
     }
 
+    #[inline(never)]
     fn member(&mut self, node: &Node, base_node: &Node, property_node: &Node, optional: bool) -> Result<Value, Stop> {
         let base = self.eval(base_node)?;
         if optional && base.is_nil() {
@@ -216,6 +268,7 @@ impl Machine<'_> {
         ops::fetch(&base, &property).map_err(|message| Stop::Fault(Fault::new(node.at, message)))
     }
 
+    #[inline(never)]
     fn slice(&mut self, node: &Node, base: &Node, from: Option<&Node>, to: Option<&Node>) -> Result<Value, Stop> {
         let base = self.eval(base)?;
         let to = to.map(|node| self.eval(node)).transpose()?;
@@ -223,6 +276,7 @@ impl Machine<'_> {
         ops::slice(&base, from.as_ref(), to.as_ref(), &self.budget).map_err(|message| Stop::Fault(Fault::new(node.at, message)))
     }
 
+    #[inline(never)]
     fn call(&mut self, node: &Node, callee: &Node, arguments: &[Node]) -> Result<Value, Stop> {
         let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
         let arguments = self.all(arguments)?;
@@ -245,6 +299,7 @@ impl Machine<'_> {
         }
     }
 
+    #[inline(never)]
     fn map(&mut self, node: &Node, pairs: &[(Node, Node)]) -> Result<Value, Stop> {
         let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
         self.budget.elements(pairs.len()).map_err(fault)?;
@@ -363,6 +418,7 @@ impl Machine<'_> {
         }
     }
 
+    #[inline(never)]
     fn group_by(&mut self, node: &Node, predicate: Option<&Node>, collection: &Collection) -> Result<Value, Stop> {
         let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
         let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
@@ -381,6 +437,7 @@ impl Machine<'_> {
         Ok(Value::table(groups.into_iter().map(|(key, items)| (key, Value::list(items))).collect(), false))
     }
 
+    #[inline(never)]
     fn sort_by(&mut self, node: &Node, arguments: &[Node], collection: &Collection) -> Result<Value, Stop> {
         let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
         let order = match arguments.get(2) {
@@ -398,6 +455,7 @@ impl Machine<'_> {
         Ok(Value::list(items.into_iter().map(|(_, item)| item).collect()))
     }
 
+    #[inline(never)]
     fn reduce(&mut self, node: &Node, arguments: &[Node], collection: &Collection) -> Result<Value, Stop> {
         let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
         let (mut accumulator, start) = match arguments.get(2) {
@@ -417,6 +475,7 @@ impl Machine<'_> {
         Ok(accumulator)
     }
 
+    #[inline(never)]
     fn count_up_to(&mut self, node: &Node, arguments: &[Node], limit: i64) -> Result<Value, Stop> {
         let collection = self.collection(node, "count", arguments)?;
         let mut hits = 0;
@@ -429,6 +488,7 @@ impl Machine<'_> {
         Ok(Value::Int(hits))
     }
 
+    #[inline(never)]
     fn first_hit(&mut self, node: &Node, arguments: &[Node], last: bool) -> Result<Value, Stop> {
         let fault = |message: String| Stop::Fault(Fault::new(node.at, message));
         let collection = self.collection(node, "filter", arguments)?;

@@ -150,8 +150,8 @@ impl Time {
             Element::ZeroMinute => write!(out, "{:02}", time.minute()),
             Element::Second => write!(out, "{}", time.second()),
             Element::ZeroSecond => write!(out, "{:02}", time.second()),
-            Element::LongYear => write!(out, "{:04}", time.year()),
-            Element::Year => write!(out, "{:02}", time.year().rem_euclid(100)),
+            Element::LongYear => write!(out, "{}{:04}", if time.year() < 0 { "-" } else { "" }, time.year().unsigned_abs()),
+            Element::Year => write!(out, "{:02}", time.year().unsigned_abs() % 100),
             Element::Pm(upper) => {
                 let text = if time.hour() >= 12 { "PM" } else { "AM" };
                 write!(out, "{}", if *upper { text.to_owned() } else { text.to_lowercase() })

@@ -68,6 +68,12 @@ fn float(nanos: i64, unit: i64) -> Value {
     Value::Float((nanos / unit) as f64 + (nanos % unit) as f64 / unit as f64)
 }
 
+/// Whole units since 1970, rounded down.
+fn since_epoch(value: &Value, unit: i128) -> Result<i64, String> {
+    let units = time(value)?.timestamp().as_nanosecond().div_euclid(unit);
+    i64::try_from(units).map_err(|_| "the time is out of range".into())
+}
+
 /// `Truncate` and `Round` of a duration.
 fn rounded(nanos: i64, unit: i64, half_up: bool) -> i64 {
     if unit <= 0 {
@@ -107,12 +113,10 @@ static TIME: &[Method] = &[
     method("ISOWeek", &[], Type::Int, |v, _| Ok(Value::Int(time(v)?.zoned().date().iso_week_date().year().into()))),
     method("Date", &[], Type::Several, |_, _| Err("it returns more than one value; use `Year()`, `Month()`, `Day()`".into())),
     method("Clock", &[], Type::Several, |_, _| Err("it returns more than one value; use `Hour()`, `Minute()`, `Second()`".into())),
-    method("Unix", &[], Type::Int, |v, _| Ok(Value::Int(time(v)?.timestamp().as_second()))),
-    method("UnixMilli", &[], Type::Int, |v, _| Ok(Value::Int(time(v)?.timestamp().as_millisecond()))),
-    method("UnixMicro", &[], Type::Int, |v, _| Ok(Value::Int(time(v)?.timestamp().as_microsecond()))),
-    method("UnixNano", &[], Type::Int, |v, _| {
-        Ok(Value::Int(i64::try_from(time(v)?.timestamp().as_nanosecond()).map_err(|_| "the time is out of range")?))
-    }),
+    method("Unix", &[], Type::Int, |v, _| Ok(Value::Int(since_epoch(v, 1_000_000_000)?))),
+    method("UnixMilli", &[], Type::Int, |v, _| Ok(Value::Int(since_epoch(v, 1_000_000)?))),
+    method("UnixMicro", &[], Type::Int, |v, _| Ok(Value::Int(since_epoch(v, 1_000)?))),
+    method("UnixNano", &[], Type::Int, |v, _| Ok(Value::Int(since_epoch(v, 1)?))),
     method("IsZero", &[], Type::Bool, |v, _| Ok(Value::Bool(*time(v)? == Time::zero()))),
     method("Before", &[Type::Time], Type::Bool, |v, a| Ok(Value::Bool(time(v)?.timestamp() < time(&a[0])?.timestamp()))),
     method("After", &[Type::Time], Type::Bool, |v, a| Ok(Value::Bool(time(v)?.timestamp() > time(&a[0])?.timestamp()))),
@@ -133,6 +137,8 @@ static TIME: &[Method] = &[
         Value::Zone(zone) => Ok(Value::Time(time(v)?.in_zone(zone))),
         other => Err(format!("expected a zone from `timezone()`, got {}", other.type_name())),
     }),
+    // Go gives name and offset
+    method("Zone", &[], Type::Text, |v, _| Ok(Value::text(time(v)?.format("MST")))),
     method("Format", &[Type::Text], Type::Text, |v, a| {
         let layout = text(&a[0])?;
         if layout.len() > 10_000 {
@@ -178,9 +184,9 @@ static VERSION_COPY: &[Method] = &[
     method("Prerelease", &[], Type::Text, |v, _| Ok(version(v)?.prerelease().into())),
     method("Metadata", &[], Type::Text, |v, _| Ok(version(v)?.metadata().into())),
     method("String", &[], Type::Text, |v, _| Ok(version(v)?.to_string().into())),
-    method("IncMajor", &[], Type::VersionCopy, |v, _| Ok(versioned(version(v)?.next_major()))),
-    method("IncMinor", &[], Type::VersionCopy, |v, _| Ok(versioned(version(v)?.next_minor()))),
-    method("IncPatch", &[], Type::VersionCopy, |v, _| Ok(versioned(version(v)?.next_patch()))),
+    method("IncMajor", &[], Type::VersionCopy, |v, _| version(v)?.next_major().map(versioned)),
+    method("IncMinor", &[], Type::VersionCopy, |v, _| version(v)?.next_minor().map(versioned)),
+    method("IncPatch", &[], Type::VersionCopy, |v, _| version(v)?.next_patch().map(versioned)),
     method("SetPrerelease", &[Type::Text], Type::VersionCopy, |v, a| version(v)?.with_prerelease(text(&a[0])?).map(versioned)),
     method("SetMetadata", &[Type::Text], Type::VersionCopy, |v, a| version(v)?.with_metadata(text(&a[0])?).map(versioned)),
 ];
@@ -192,9 +198,9 @@ static VERSION: &[Method] = &[
     method("Prerelease", &[], Type::Text, |v, _| Ok(version(v)?.prerelease().into())),
     method("Metadata", &[], Type::Text, |v, _| Ok(version(v)?.metadata().into())),
     method("String", &[], Type::Text, |v, _| Ok(version(v)?.to_string().into())),
-    method("IncMajor", &[], Type::VersionCopy, |v, _| Ok(versioned(version(v)?.next_major()))),
-    method("IncMinor", &[], Type::VersionCopy, |v, _| Ok(versioned(version(v)?.next_minor()))),
-    method("IncPatch", &[], Type::VersionCopy, |v, _| Ok(versioned(version(v)?.next_patch()))),
+    method("IncMajor", &[], Type::VersionCopy, |v, _| version(v)?.next_major().map(versioned)),
+    method("IncMinor", &[], Type::VersionCopy, |v, _| version(v)?.next_minor().map(versioned)),
+    method("IncPatch", &[], Type::VersionCopy, |v, _| version(v)?.next_patch().map(versioned)),
     method("SetPrerelease", &[Type::Text], Type::VersionCopy, |v, a| version(v)?.with_prerelease(text(&a[0])?).map(versioned)),
     method("SetMetadata", &[Type::Text], Type::VersionCopy, |v, a| version(v)?.with_metadata(text(&a[0])?).map(versioned)),
     method("Original", &[], Type::Text, |v, _| Ok(version(v)?.original().into())),
@@ -232,7 +238,7 @@ pub(super) fn find(value: &Value, name: &str) -> Option<Value> {
         _ => return None,
     };
     let method = table.iter().find(|method| method.name == name)?;
-    Some(Value::Function(Function::Method(Arc::new(value.clone()), method)))
+    Some(Value::Function(Function::method(value.clone(), method)))
 }
 
 /// Calls a bound method.

@@ -42,7 +42,7 @@ use std::fmt;
 
 pub use context::{Context, ContextFile, Secrets, TextMaps, Vars, response};
 pub use error::ExprError;
-pub use functions::semver;
+pub use functions::{Function, semver};
 pub use gotime::{Time, Zone};
 pub use program::{Program, References};
 pub use regex::compile as compile_regex;
@@ -261,11 +261,10 @@ pub fn verification_argument(template: &str, context: &Context) -> Result<String
 ///
 /// # Errors
 /// A mistake in the condition, types that do not fit the result, and an outcome that is no boolean.
-pub fn measurement(expression: &str, result: &serde_json::Value, context: &Context) -> Result<bool, ExprError> {
-    let result = Value::from_json(result);
-    let program = Program::compile_condition(expression, &result)?;
+pub fn measurement(expression: &str, result: &Value, context: &Context) -> Result<bool, ExprError> {
+    let program = Program::compile_condition(expression, result)?;
     let mut context = context.clone();
-    context.result = result;
+    context.result = result.clone();
     match program.evaluate(&context)? {
         Value::Bool(bool) => Ok(bool),
         other => Err(ExprError::placeless(format!("expected bool, but got {}", other.type_name()))),

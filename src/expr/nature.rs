@@ -202,6 +202,9 @@ impl Nature {
 
     /// The field of this name, if the type has fixed fields.
     pub(super) fn field(&self, name: &str) -> Option<Self> {
+        if matches!(self, Self::Time) && name == "Time" {
+            return Some(Self::Time);
+        }
         let Self::Record(record) = self else { return None };
         let field = record.fields.iter().find(|field| field.name == name)?;
         Some(match field.kind {

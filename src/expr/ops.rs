@@ -141,7 +141,7 @@ pub(super) fn subtract(left: &Value, right: &Value) -> Result<Value, String> {
     match (left, right) {
         (Value::Int(left), Value::Int(right)) => Ok(Value::Int(left.wrapping_sub(*right))),
         (Value::Time(left), Value::Time(right)) => Ok(Value::Duration(left.since(right))),
-        (Value::Time(time), Value::Duration(nanos)) => time.add_nanos(nanos.saturating_neg()).map(Value::Time),
+        (Value::Time(time), Value::Duration(nanos)) => time.add_nanos(nanos.wrapping_neg()).map(Value::Time),
         (Value::Duration(left), Value::Duration(right)) => Ok(Value::Duration(left.wrapping_sub(*right))),
         _ => floats("-", left, right, |left, right| left - right),
     }
@@ -220,6 +220,10 @@ pub(super) fn fetch(base: &Value, key: &Value) -> Result<Value, String> {
         && let Some(method) = methods::find(base, name)
     {
         return Ok(method);
+    }
+    // what Kargo stores as a date wraps a time under this name, and users write it to compare two of them
+    if matches!(base, Value::Time(_)) && key.as_text().is_some_and(|name| name.as_ref() == "Time") {
+        return Ok(base.clone());
     }
     let index = |length: usize| {
         let index = key.as_integer().ok_or_else(|| format!("invalid operation: int({}); a list is indexed with a number", key.type_name()))?;

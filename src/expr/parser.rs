@@ -9,8 +9,10 @@ use super::lexer::{Token, TokenKind, is_word, lex};
 
 /// Most nodes of an expression, as in expr-lang.
 const MAX_NODES: usize = 10_000;
-/// Deepest nesting; bounds the recursion of parser, checker and evaluator.
-const MAX_DEPTH: u16 = 120;
+/// Highest tree, as a long chain of operators makes it; bounds the recursion of checker and evaluator.
+const MAX_HEIGHT: u16 = 200;
+/// Deepest nesting of brackets and operators; bounds the recursion of the parser.
+const MAX_DEPTH: u16 = 60;
 
 /// Parses one expression.
 pub(super) fn parse(source: &str) -> Result<Node, Fault> {
@@ -119,14 +121,19 @@ impl Parser {
         Ok((name, at))
     }
 
-    fn node(&mut self, at: u32, kind: Kind) -> Result<Node, Fault> {
+    fn count(&mut self, at: u32) -> Result<(), Fault> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             return Err(Fault::new(at, format!("the expression is too large: more than {MAX_NODES} parts")));
         }
+        Ok(())
+    }
+
+    fn node(&mut self, at: u32, kind: Kind) -> Result<Node, Fault> {
+        self.count(at)?;
         let mut node = Node { kind, at, height: 1 };
         node.height = node.children().iter().map(|child| child.height).max().unwrap_or(0) + 1;
-        if node.height > MAX_DEPTH * 2 {
+        if node.height > MAX_HEIGHT {
             return Err(Fault::new(at, "the expression is nested too deeply; split it with `let`"));
         }
         Ok(node)
@@ -224,22 +231,37 @@ impl Parser {
 
     /// `a < b < c` means `a < b && b < c`.
     fn comparison(&mut self, first: Node, operator: Binary, at: u32, level: u16) -> Result<Node, Fault> {
-        let right = self.expression(level + 1)?;
-        let mut root = self.node(at, Kind::Binary(operator, Box::new(first), Box::new(right.clone())))?;
-        let mut left = right;
+        let (mut left, mut operator, mut at) = (first, operator, at);
+        let mut root: Option<Node> = None;
         loop {
+            let right = self.expression(level + 1)?;
             let next = match self.current() {
                 TokenKind::Operator(text) => precedence(text).and_then(|(_, binary)| binary).filter(|binary| binary.is_comparison()),
                 _ => None,
             };
-            let Some(operator) = next else { return Ok(root) };
-            let at = self.at();
+            let shared = if next.is_some() { Some(self.copy(&right)?) } else { None };
+            let link = self.node(at, Kind::Binary(operator, Box::new(left), Box::new(right)))?;
+            let chain = match root {
+                None => link,
+                Some(root) => self.node(at, Kind::Binary(Binary::And, Box::new(root), Box::new(link)))?,
+            };
+            let (Some(next), Some(shared)) = (next, shared) else { return Ok(chain) };
+            at = self.at();
             self.advance()?;
-            let right = self.expression(level + 1)?;
-            let link = self.node(at, Kind::Binary(operator, Box::new(left), Box::new(right.clone())))?;
-            root = self.node(at, Kind::Binary(Binary::And, Box::new(root), Box::new(link)))?;
-            left = right;
+            root = Some(chain);
+            operator = next;
+            left = shared;
         }
+    }
+
+    /// A copy of a tree; its nodes count again, or copies of copies would grow without bound.
+    fn copy(&mut self, node: &Node) -> Result<Node, Fault> {
+        let mut pending = vec![node];
+        while let Some(next) = pending.pop() {
+            self.count(next.at)?;
+            pending.extend(next.children());
+        }
+        Ok(node.clone())
     }
 
     fn variable(&mut self) -> Result<Node, Fault> {
@@ -274,8 +296,10 @@ impl Parser {
             self.advance()?;
             let condition = node;
             let (then, otherwise) = if self.is_operator(":") {
+                // `a ?: b`: where `a` holds, it is true
+                let at = condition.at;
                 self.advance()?;
-                (condition.clone(), self.expression(0)?)
+                (self.node(at, Kind::Bool(true))?, self.expression(0)?)
             } else {
                 let then = self.expression(0)?;
                 self.expect_operator(":")?;

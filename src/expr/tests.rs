@@ -236,7 +236,7 @@ fn a_filter_is_compiled_once() {
 
 #[test]
 fn conditions_of_analyses_know_the_type_of_the_result() {
-    let holds = |condition: &str, result: Json| measurement(condition, &result, &Context::default());
+    let holds = |condition: &str, result: Json| measurement(condition, &Value::from_json(&result), &Context::default());
     assert!(holds("result > 0.5 && result in [0.7]", json!(0.7)).unwrap());
     assert!(holds("asInt(result) == 12", json!(12.9)).unwrap());
     assert!(holds("isNil(result.a) && default(result.a, 3) == 3", json!({"a": null})).unwrap());
@@ -274,6 +274,29 @@ fn runaway_expressions_end() {
     assert!(run(&vec!["1"; 5_000].join("+")).is_err());
     assert!(run(&format!("a{}", ".b".repeat(5_000))).is_err());
     assert_eq!(run(&vec!["1"; 150].join("+")).unwrap(), json!(150));
+    // parts that stand in the tree twice must not double with each level
+    let doubling = |open: &str, close: &str| format!("{}1{}", open.repeat(25), close.repeat(25));
+    assert!(run(&doubling("(0 < ", " < 9)")).is_err());
+    assert_eq!(run(&format!("{}true{}", "(".repeat(25), " ?: 1)".repeat(25))).unwrap(), json!(true));
+}
+
+#[test]
+fn the_deepest_expression_fits_a_small_stack() {
+    // worker threads have 2 MiB; half of that is ours
+    let work = || {
+        let lists = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let deepest = (1..2_000).rev().find(|depth| run(&lists(*depth)).is_ok()).unwrap();
+        assert!((50..200).contains(&deepest), "{deepest}");
+        let maps = |depth: usize| format!("{}1{}", "map([1], ".repeat(depth), ")".repeat(depth));
+        assert!((1..200).rev().any(|depth| run(&maps(depth)).is_ok()));
+        let parentheses = |depth: usize| format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
+        assert!((1..200).rev().any(|depth| run(&parentheses(depth)).is_ok()));
+        let ternaries = |depth: usize| format!("{}2", "true ? 1 : ".repeat(depth));
+        assert!((1..200).rev().any(|depth| run(&ternaries(depth)).is_ok()));
+        let sums = |length: usize| vec!["1"; length].join(" + ");
+        assert!((1..400).rev().any(|length| run(&sums(length)).is_ok()));
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap();
 }
 
 proptest! {

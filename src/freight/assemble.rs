@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::identity::{self, Contents};
 use super::url;
+use crate::expr::{self, Context};
 use crate::model::{Chart, DiscoveredArtifacts, Freight, FreightCreationPolicy, FreightName, GitCommit, Image, Metadata, Origin, Source, Warehouse};
-
-/// Evaluates a creation criterion over what was found. The `expr` room provides it; the error says what is wrong with the expression.
-pub type Criteria<'a> = dyn Fn(&str, &DiscoveredArtifacts) -> Result<bool, String> + 'a;
 
 /// What came of a warehouse's look at its sources.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,22 +99,22 @@ impl fmt::Display for NoFreight {
 
 /// Makes freight of the newest artifact of each subscription, once all of them found one and the criterion holds.
 ///
-/// `exists` tells whether the project has a freight of that name. Kargo does not evaluate criteria of a warehouse that has only generic
+/// `exists` tells whether the project has a freight of that name; `now` is what `now()` in the criterion gives. Kargo does not evaluate criteria of a warehouse that has only generic
 /// subscriptions; here they always count.
 pub fn automatic(
     warehouse: &Warehouse,
-    discovered: &DiscoveredArtifacts,
+    discovered: &Arc<DiscoveredArtifacts>,
     exists: impl FnOnce(&FreightName) -> bool,
-    criteria: &Criteria<'_>,
+    now: Timestamp,
 ) -> Automatic {
-    match newest(warehouse, discovered, criteria) {
+    match newest(warehouse, discovered, now) {
         Err(reason) => Automatic::None(reason),
         Ok(freight) if exists(&freight.name()) => Automatic::Exists(freight.name()),
         Ok(freight) => Automatic::New(Box::new(freight)),
     }
 }
 
-fn newest(warehouse: &Warehouse, discovered: &DiscoveredArtifacts, criteria: &Criteria<'_>) -> Result<Freight, NoFreight> {
+fn newest(warehouse: &Warehouse, discovered: &Arc<DiscoveredArtifacts>, now: Timestamp) -> Result<Freight, NoFreight> {
     if discovered.git.is_empty() && discovered.images.is_empty() && discovered.charts.is_empty() && discovered.results.is_empty() {
         return Err(NoFreight::MissingArtifacts);
     }
@@ -154,10 +155,13 @@ fn newest(warehouse: &Warehouse, discovered: &DiscoveredArtifacts, criteria: &Cr
         return Err(NoFreight::Manual);
     }
     if let Some(condition) = warehouse.spec.freight_creation_criteria.as_ref().filter(|condition| !condition.expression.trim().is_empty()) {
-        match criteria(&condition.expression, discovered) {
+        let mut context = Context::default();
+        context.discovered = Arc::clone(discovered);
+        context.now = now;
+        match expr::criteria(&condition.expression, &context) {
             Ok(true) => {}
             Ok(false) => return Err(NoFreight::CriteriaNotSatisfied { expression: condition.expression.clone() }),
-            Err(problem) => return Err(NoFreight::CriteriaEvaluationFailed { problem }),
+            Err(error) => return Err(NoFreight::CriteriaEvaluationFailed { problem: error.to_string() }),
         }
     }
     for found in &discovered.results {
@@ -371,7 +375,7 @@ mod tests {
             results: vec![GenericDiscovery { name: "models".into(), ..GenericDiscovery::default() }],
             ..DiscoveredArtifacts::default()
         };
-        let got = automatic(&warehouse(), &discovered, |_| false, &|_, _| Ok(true));
+        let got = automatic(&warehouse(), &Arc::new(discovered), |_| false, Timestamp::UNIX_EPOCH);
         assert_eq!(got, Automatic::None(NoFreight::NoArtifacts { subscription: "models".into() }));
     }
 
@@ -381,7 +385,7 @@ mod tests {
             images: vec![ImageDiscovery { repo_url: "nginx".into(), ..ImageDiscovery::default() }],
             ..DiscoveredArtifacts::default()
         };
-        let got = automatic(&warehouse(), &discovered, |_| false, &|_, _| Ok(true));
+        let got = automatic(&warehouse(), &Arc::new(discovered), |_| false, Timestamp::UNIX_EPOCH);
         assert_eq!(got, Automatic::None(NoFreight::NoImages { repo_url: "nginx".into() }));
     }
 }

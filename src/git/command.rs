@@ -8,13 +8,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::settings::{Credential, Settings};
-use super::url::{RemoteUrl, without_secret};
+use super::url::RemoteUrl;
+use super::words::failure;
 use crate::diagnostic::{Failure, FailureKind};
 
 /// The oldest git that does what we need of it.
@@ -92,6 +93,7 @@ impl Git {
             args: Vec::new(),
             stdin: Vec::new(),
             credential: None,
+            network: false,
         }
     }
 
@@ -153,6 +155,7 @@ pub(super) struct Invocation {
     args: Vec<OsString>,
     stdin: Vec<u8>,
     credential: Option<(String, Credential)>,
+    network: bool,
 }
 
 /// What a git process gave back.
@@ -208,6 +211,12 @@ impl Invocation {
         self
     }
 
+    /// Lets it talk to remotes. All others cannot: git before 2.45 has no other way to forbid that a missing object is fetched on the way.
+    pub fn network(mut self) -> Self {
+        self.network = true;
+        self
+    }
+
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
@@ -246,6 +255,9 @@ impl Invocation {
         let settings = self.git.settings();
         let mut command = tokio::process::Command::new(&settings.program);
         seal(&mut command);
+        if !self.network {
+            command.env("GIT_ALLOW_PROTOCOL", "none");
+        }
         for (key, value) in &settings.environment {
             command.env(key, value);
         }
@@ -320,8 +332,9 @@ impl Invocation {
         let mut all: Vec<(String, String)> = Vec::new();
         for (key, value) in self.git.inner.user.iter().chain(&settings.config) {
             // Two Authorization headers are an error to some forges: the credential we were given is the one.
-            let second_authorization =
-                self.credential.is_some() && key.ends_with(".extraheader") && value.to_ascii_lowercase().starts_with("authorization:");
+            let second_authorization = self.credential.is_some()
+                && key.to_ascii_lowercase().ends_with(".extraheader")
+                && value.to_ascii_lowercase().starts_with("authorization:");
             if !second_authorization {
                 all.push((key.clone(), value.clone()));
             }
@@ -345,6 +358,11 @@ impl Invocation {
             ("safe.directory", "*"),
         ] {
             all.push((key.to_owned(), value.to_owned()));
+        }
+        let own_ssh = all.iter().any(|(key, _)| key.eq_ignore_ascii_case("core.sshCommand"));
+        if !own_ssh && std::env::var_os("GIT_SSH").is_none() {
+            // ssh would ask on the terminal, past our closed stdin, and wait for ever.
+            all.push(("core.sshCommand".to_owned(), "ssh -o BatchMode=yes".to_owned()));
         }
         all.extend(self.config.iter().cloned());
         if let Some((url, credential)) = &self.credential {
@@ -421,7 +439,10 @@ fn executable_identity(program: &Path) -> Option<String> {
 /// `credential.*`, `http.*`, `url.*` and `core.sshCommand` of the user's and the system's configuration, in order. Unreadable
 /// configuration counts as none: git itself would complain in any other folder too.
 fn user_transport_settings() -> Vec<(String, String)> {
-    let Ok(file) = gix::config::File::from_globals() else { return Vec::new() };
+    gix::config::File::from_globals().map(|file| transport_settings(&file)).unwrap_or_default()
+}
+
+fn transport_settings(file: &gix::config::File) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for section in file.sections() {
         let name = section.header().name().to_string().to_ascii_lowercase();
@@ -453,160 +474,57 @@ fn strip_ends<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     tail.eq_ignore_ascii_case(end).then_some(base)
 }
 
-/// A git process that failed, as a failure by git's own words; `doing` completes "cannot ...".
-pub(super) fn failure(doing: &str, stderr: &str) -> Failure {
-    let kind = classify(stderr);
-    let words = last_words(stderr);
-    let message = if words.is_empty() { format!("cannot {doing}") } else { format!("cannot {doing}: {words}") };
-    let failure = Failure::new(kind, message);
-    match kind {
-        FailureKind::Refused => failure.hint("check that the repository exists and that a credential for it is configured and allows this"),
-        FailureKind::Remote => failure.hint("the remote cannot be reached right now; the next run tries again"),
-        _ => failure,
-    }
-}
-
-/// What kind of failure git's error output tells of.
-pub(super) fn classify(stderr: &str) -> FailureKind {
-    let text = stderr.to_ascii_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if any(&[
-        "authentication failed",
-        "could not read username",
-        "could not read password",
-        "terminal prompts disabled",
-        "returned error: 401",
-        "returned error: 403",
-        "permission denied (publickey",
-        "host key verification failed",
-        "access denied",
-        "permission to ",
-        "not authorized",
-        "repository not found",
-        "returned error: 404",
-        "the project you were looking for could not be found",
-    ]) || (text.contains("repository '") && text.contains("' not found"))
-    {
-        return FailureKind::Refused;
-    }
-    if any(&[
-        "could not resolve host",
-        "couldn't resolve host",
-        "failed to connect",
-        "couldn't connect",
-        "connection refused",
-        "connection reset",
-        "connection closed",
-        "connection timed out",
-        "timed out",
-        "timeout",
-        "network is unreachable",
-        "no route to host",
-        "operation too slow",
-        "recv failure",
-        "send failure",
-        "empty reply",
-        "early eof",
-        "hung up",
-        "unexpected disconnect",
-        "rpc failed",
-        "returned error: 5",
-        "returned error: 429",
-        "ssl certificate",
-        "ssl connect",
-        "gnutls",
-        "tls connect",
-        "tls handshake",
-        "does not appear to be a git repository",
-        "could not read from remote repository",
-        "upload-pack: not our ref",
-        "unable to access",
-    ]) {
-        return FailureKind::Remote;
-    }
-    FailureKind::Tool
-}
-
-/// Git's own explanation out of its error output: `fatal:` and `error:` lines and what the server said, without their prefixes.
-fn last_words(stderr: &str) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for line in stderr.lines() {
-        let line = line.trim();
-        let said = ["fatal: ", "error: ", "remote: "].iter().find_map(|prefix| line.strip_prefix(prefix));
-        if let Some(said) = said.map(str::trim).filter(|said| !said.is_empty()) {
-            let said = without_secret(said);
-            if !words.contains(&said) {
-                words.push(said);
-            }
-        }
-    }
-    if words.is_empty() {
-        words.extend(stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned));
-    }
-    words.truncate(4);
-    words.join("; ")
-}
-
-/// Counts the attempts at an operation that may be repeated while the remote cannot be reached.
-pub(super) struct Attempts {
-    tried: u32,
-    limit: u32,
-}
-
-impl Attempts {
-    pub fn of(limit: u32) -> Self {
-        Self { tried: 0, limit }
-    }
-
-    /// After a failure: whether to try again; waits before it says so, longer each time.
-    pub async fn again(&mut self, failure: &Failure) -> bool {
-        self.tried += 1;
-        if failure.kind != FailureKind::Remote || self.tried >= self.limit {
-            return false;
-        }
-        tracing::debug!(target: "consign::git", tried = self.tried, "trying again: {failure}");
-        let pause = Duration::from_millis(200) * 4u32.saturating_pow(self.tried - 1);
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn failures_are_classified_by_gits_words() {
-        for (stderr, kind) in [
-            ("fatal: could not read Username for 'https://github.com': terminal prompts disabled\n", FailureKind::Refused),
-            ("remote: Invalid username or token.\nfatal: Authentication failed for 'https://github.com/a/b/'\n", FailureKind::Refused),
-            ("fatal: unable to access 'http://h/x/': The requested URL returned error: 403\n", FailureKind::Refused),
-            ("fatal: repository 'https://h/x/' not found\n", FailureKind::Refused),
-            ("git@github.com: Permission denied (publickey).\nfatal: Could not read from remote repository.\n", FailureKind::Refused),
-            ("fatal: unable to access 'https://h/x/': Could not resolve host: h\n", FailureKind::Remote),
-            ("fatal: unable to access 'http://h/x/': The requested URL returned error: 500\n", FailureKind::Remote),
-            ("error: RPC failed; curl 28 Operation too slow.\nfatal: early EOF\nfatal: fetch-pack: invalid index-pack output\n", FailureKind::Remote),
-            ("error: inflate: data stream error\nfatal: loose object is corrupt\n", FailureKind::Tool),
-        ] {
-            assert_eq!(classify(stderr), kind, "{stderr}");
-        }
-        let message = failure(
-            "fetch `https://h/x`",
-            "remote: You are not welcome\nfatal: unable to access 'https://h/x/': The requested URL returned error: 403\n",
-        )
-        .message;
-        assert_eq!(
-            message,
-            "cannot fetch `https://h/x`: You are not welcome; unable to access 'https://h/x/': The requested URL returned error: 403"
-        );
-    }
+    use super::*;
 
     #[test]
     fn versions_are_read_from_any_vendor() {
         assert_eq!(parse_version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
         assert_eq!(parse_version("git version 2.47.0.windows.1"), Some((2, 47)));
         assert_eq!(parse_version("hello"), None);
+    }
+
+    #[test]
+    fn only_transport_settings_are_taken_over() {
+        let text = "[user]\nname = Ada\n[core]\nsshCommand = ssh -i key\neditor = vi\n[url \"git@github.com:\"]\ninsteadOf = https://github.com/\n\
+                    insteadOf = gh:\n[http]\nproxy = http://proxy:3128\n[http \"https://h/\"]\nsslCAInfo = /ca.pem\n[credential]\nhelper = store\n[push]\ndefault = matching\n";
+        let file = gix::config::File::try_from(text).unwrap();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            transport_settings(&file),
+            [
+                pair("core.sshcommand", "ssh -i key"),
+                pair("url.git@github.com:.insteadof", "https://github.com/"),
+                pair("url.git@github.com:.insteadof", "gh:"),
+                pair("http.proxy", "http://proxy:3128"),
+                pair("http.https://h/.sslcainfo", "/ca.pem"),
+                pair("credential.helper", "store"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_credential_replaces_the_users_own_header_and_stays_out_of_debug_texts() {
+        let mut settings = Settings::new("/nowhere");
+        settings.user_config = false;
+        settings.config =
+            vec![("http.https://h/.extraHeader".into(), "AUTHORIZATION: basic old".into()), ("http.extraHeader".into(), "X-Proxy: yes".into())];
+        let url = RemoteUrl::parse("https://h/acme/app.git", false).unwrap();
+        let credential = Credential { username: "bot".into(), password: super::super::Secret::new("s3cret") };
+        let invocation = Git::new(settings).invoke("fetch").credential(&url, Some(credential));
+        let headers: Vec<(String, String)> = invocation.all_config().into_iter().filter(|(key, _)| key.ends_with("extraHeader")).collect();
+        assert_eq!(
+            headers,
+            [
+                ("http.extraHeader".to_owned(), "X-Proxy: yes".to_owned()),
+                ("http.https://h/acme/app.git.extraHeader".to_owned(), "Authorization: Basic Ym90OnMzY3JldA==".to_owned()),
+            ]
+        );
+        assert!(!format!("{invocation:?}").contains("s3cret"));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Attempts, failure};
 use super::oid::Oid;
 use super::store::{Store, local_name};
 use super::url::check_ref_name;
+use super::words::{Attempts, failure};
 use crate::diagnostic::{Failure, FailureKind};
 
 /// Refs of a remote: a full name, a full name with one `*` in it, or `HEAD`. A ref that does not exist is no error.
@@ -145,7 +145,10 @@ impl Store {
             self.recreate()?;
             self.fetch_refs(&wanted, &options).await?;
         } else {
-            first?;
+            first.map_err(|failure| match failure.kind {
+                FailureKind::Tool => failure.hint(format!("if it happens again, delete `{}`; it is only a cache", self.folder().display())),
+                _ => failure,
+            })?;
         }
         self.memory().fetched.extend(wanted);
         self.reload()?;
@@ -221,7 +224,7 @@ impl Store {
         }
     }
 
-    /// Full name of the remote's default branch; None for an empty repository. Usually known from a fetch of [`RefPattern::head`].
+    /// Full name of the remote's default branch, in an empty repository the one to make; None: the remote names none. Usually known from a fetch of [`RefPattern::head`].
     ///
     /// # Errors
     /// Remote, Refused or Tool, when the remote cannot be asked.

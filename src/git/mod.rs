@@ -2,10 +2,11 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | settings, credentials, the one builder of git processes | `settings`, `url`, `command` |
+//! | settings, credentials, the one builder of git processes | `settings`, `url`, `command`, `words` |
 //! | one bare partial [`Store`] per remote, found through [`Stores`] | `store`, `stores`, `fetch` |
 //! | reading refs, commits, trees and blobs; never over the network | `objects`, `diff` |
-//! | writing trees, commits and tags; merging trees; checking signatures | `edit`, `commit`, `merge`, `verify` |
+//! | writing trees, commits and tags; merging trees; rebase and merge of commits | `edit`, `commit`, `merge`, `integrate` |
+//! | checking signatures | `verify` |
 //! | moving many refs of a remote at once, all or nothing | `push`, `group` |
 //! | one fetch, one prefetch, one push for all promotions of a tick: [`Crew`] | `queue`, `crew` |
 //! | real working trees, ignore rules | `worktree`, `ignore` |
@@ -20,6 +21,7 @@ mod edit;
 mod fetch;
 mod group;
 mod ignore;
+mod integrate;
 mod merge;
 mod objects;
 mod oid;
@@ -30,6 +32,7 @@ mod store;
 mod stores;
 mod url;
 mod verify;
+mod words;
 mod worktree;
 
 pub use command::{Git, Stats};
@@ -40,8 +43,9 @@ pub use edit::TreeEdit;
 pub use fetch::{Fetched, RefPattern};
 pub use group::{Closing, GroupOutcome, PushUnit, UnitOutcome};
 pub use ignore::{NeedsWorktree, PathRules};
+pub use integrate::Integration;
 pub use merge::{Conflict, TreeMerge};
-pub use objects::{Commit, Entry, EntryKind, ObjectError};
+pub use objects::{Annotation, Commit, Entry, EntryKind, ObjectError};
 pub use oid::Oid;
 pub use push::{Expected, PushOutcome, RefOutcome, RefUpdate};
 pub use settings::{Credential, Secret, Settings};

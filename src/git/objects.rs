@@ -137,6 +137,17 @@ impl Commit {
     }
 }
 
+/// What an annotated tag says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// What it names: a commit, seldom another tag.
+    pub target: Oid,
+    /// Who made it and when; very old tags do not say.
+    pub tagger: Option<Signature>,
+    /// The message, without a signature below it.
+    pub message: String,
+}
+
 impl Store {
     /// Whether an object is here.
     pub fn has(&self, oid: Oid) -> bool {
@@ -195,6 +206,21 @@ impl Store {
     /// Missing or `WrongKind`.
     pub fn commit(&self, oid: Oid) -> Result<Commit, ObjectError> {
         commit(&self.repository(), oid)
+    }
+
+    /// What an annotated tag says; None: the object is no tag, so the ref is a lightweight one.
+    ///
+    /// # Errors
+    /// Missing, when it is not here.
+    pub fn annotation(&self, oid: Oid) -> Result<Option<Annotation>, ObjectError> {
+        let repository = self.repository();
+        let object = find(&repository, oid)?;
+        if object.kind != gix::objs::Kind::Tag {
+            return Ok(None);
+        }
+        let tag = gix::objs::TagRef::from_bytes(&object.data, gix::hash::Kind::Sha1).map_err(damaged)?;
+        let tagger = tag.tagger().map_err(damaged)?.map(|tagger| Signature::read(&tagger));
+        Ok(Some(Annotation { target: Oid(tag.target()), tagger, message: tag.message.to_str_lossy().into_owned() }))
     }
 
     /// The entry at a path of a tree; the empty path is the tree itself. None: there is none.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::command::{Output, failure};
+use super::command::Output;
 use super::diff::diff;
 use super::fetch::RefPattern;
 use super::objects::{ObjectError, commit, has};
 use super::oid::Oid;
 use super::store::Store;
 use super::url::check_ref_name;
+use super::words::failure;
 use crate::diagnostic::{Failure, FailureKind};
 
 /// Commits of ours that are looked at to see whether delta bases are here; a longer chain is sent without deltas.
@@ -97,6 +98,13 @@ impl Store {
                 // the second copy finds the work of the first.
                 break self.settle(updates).await?.filter(PushOutcome::landed).unwrap_or(outcome);
             }
+            if output.stderr.contains("does not support --atomic") {
+                return Err(Failure::new(
+                    FailureKind::Remote,
+                    format!("the server of `{}` cannot update several refs at once or not at all", self.url()),
+                )
+                .hint("consign needs a Git server with atomic pushes, as all common forges have"));
+            }
             // No word about some ref: the push may have landed all the same.
             let error = failure(&format!("push to `{}`", self.url()), &output.stderr);
             if error.kind == FailureKind::Refused {
@@ -137,7 +145,7 @@ impl Store {
 
     async fn push_once(&self, updates: &[RefUpdate]) -> Result<Output, Failure> {
         let mut git = self.invoke_remote("push");
-        if self.lacks_delta_base(updates)? {
+        if self.lacks_delta_base(updates) {
             // Packing with deltas would fetch the missing old version, one connection per file.
             git = git.config("pack.window", "0");
         }
@@ -161,7 +169,7 @@ impl Store {
     }
 
     /// Whether git would look for the old version of a changed file that was never fetched.
-    fn lacks_delta_base(&self, updates: &[RefUpdate]) -> Result<bool, ObjectError> {
+    fn lacks_delta_base(&self, updates: &[RefUpdate]) -> bool {
         let repository = self.repository();
         let written = self.memory().written.clone();
         let tips: HashSet<Oid> = self.tips().values().copied().collect();
@@ -172,31 +180,26 @@ impl Store {
                 continue;
             }
             if seen.len() > DELTA_LOOK {
-                return Ok(true);
+                return true;
             }
-            let Ok(commit_oid) = self.peel(oid) else { return Ok(true) };
-            if commit_oid != oid {
-                pending.push(commit_oid);
-                continue;
+            match self.peel(oid) {
+                Ok(commit) if commit == oid => {}
+                Ok(commit) => {
+                    pending.push(commit);
+                    continue;
+                }
+                Err(_) => return true,
             }
-            // What we did not write came from the remote; it need not be sent.
             if !written.contains(&oid) {
-                continue;
+                // Either a tool made it in a working tree, or it came from the remote; not worth finding out.
+                return true;
             }
-            let this = commit(&repository, oid)?;
-            for parent in &this.parents {
-                if !has(&repository, *parent) {
-                    return Ok(true);
-                }
-                let mut changes = Vec::new();
-                diff(&repository, commit(&repository, *parent)?.tree, this.tree, "", &mut changes)?;
-                if changes.iter().filter_map(|change| change.before.as_ref()).any(|before| before.kind.is_blob() && !has(&repository, before.oid)) {
-                    return Ok(true);
-                }
+            match parents_with_bases(&repository, oid) {
+                Ok(Some(parents)) => pending.extend(parents.into_iter().filter(|parent| written.contains(parent))),
+                Ok(None) | Err(_) => return true,
             }
-            pending.extend(&this.parents);
         }
-        Ok(false)
+        false
     }
 
     /// Reads refs again after a push without an answer. None: nothing has moved, so it may be tried again.
@@ -252,6 +255,19 @@ impl Store {
     }
 }
 
+/// The parents of a commit if the old version of every file it changed is here; else None.
+fn parents_with_bases(repository: &gix::Repository, oid: Oid) -> Result<Option<Vec<Oid>>, ObjectError> {
+    let this = commit(repository, oid)?;
+    for parent in &this.parents {
+        let mut changes = Vec::new();
+        diff(repository, commit(repository, *parent)?.tree, this.tree, "", &mut changes)?;
+        if changes.iter().filter_map(|change| change.before.as_ref()).any(|before| before.kind.is_blob() && !has(repository, before.oid)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(this.parents))
+}
+
 /// What git said about each ref; None: some ref is not accounted for.
 fn read_outcome(updates: &[RefUpdate], output: &Output) -> Option<PushOutcome> {
     let said: Vec<String> = output
@@ -271,10 +287,7 @@ fn read_outcome(updates: &[RefUpdate], output: &Output) -> Option<PushOutcome> {
         let Some((_, name)) = names.rsplit_once(':') else { continue };
         let outcome = match flag {
             " " | "+" | "-" | "*" | "=" => RefOutcome::Updated,
-            "!" => match read_rejection(summary, &said_all) {
-                Some(outcome) => outcome,
-                None => return None,
-            },
+            "!" => read_rejection(summary, &said_all)?,
             _ => continue,
         };
         transaction_failed |= flag == "!" && summary.contains("atomic transaction failed");

@@ -25,6 +25,11 @@ use crate::diagnostic::{Failure, FailureKind};
 /// Raised when stores of an older layout must not be used any more.
 const LAYOUT: u32 = 1;
 
+/// Each run adds a pack or two and some loose objects. Beyond these numbers a new store is cheaper than tidying this one: it costs one
+/// fetch without file contents.
+const PACK_LIMIT: usize = 150;
+const LOOSE_LIMIT: usize = 50_000;
+
 /// The object store of one remote, with what was last seen of its refs.
 pub struct Store {
     pub(super) git: Git,
@@ -109,7 +114,7 @@ impl Store {
                 (folder, None, Some(private))
             }
         };
-        let state = read_state(&folder).filter(|state| state.layout == LAYOUT && state.url == url.key());
+        let state = read_state(&folder).filter(|state| state.layout == LAYOUT && state.url == url.key() && !worn(&folder));
         let opened = state.and_then(|state| {
             clean(&folder).ok()?;
             Some((look(&folder).ok()?, state))
@@ -183,7 +188,7 @@ impl Store {
 
     /// The same, known to the remote.
     pub(super) fn invoke_remote(&self, verb: &'static str) -> Invocation {
-        self.invoke(verb).credential(&self.url, (self.credentials)(&self.url))
+        self.invoke(verb).network().credential(&self.url, (self.credentials)(&self.url))
     }
 
     /// Looks at the folder again after git has changed it.
@@ -289,7 +294,7 @@ fn look(folder: &Path) -> Result<View, Failure> {
     let mut tips = BTreeMap::new();
     let local = repository.to_thread_local();
     for reference in local.references().map_err(unreadable)?.all().map_err(unreadable)? {
-        let reference = reference.map_err(|error| unreadable(error.into()))?;
+        let reference = reference.map_err(unreadable)?;
         if let (Some(name), Some(oid)) = (remote_name(&reference.name().as_bstr().to_string()), reference.target().try_id()) {
             tips.insert(name, Oid(oid.to_owned()));
         }
@@ -386,6 +391,13 @@ fn copy_refs(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether so much has piled up that the store has become slow.
+fn worn(folder: &Path) -> bool {
+    let count = |sub: &str| fs::read_dir(folder.join("objects").join(sub)).map_or(0, Iterator::count);
+    // A pack is two or three files; loose objects are spread evenly over 256 folders.
+    count("pack") > 3 * PACK_LIMIT || 256 * count("17") > LOOSE_LIMIT
 }
 
 /// Removes what a killed git leaves behind. The store is ours alone, so no living process owns any of it.

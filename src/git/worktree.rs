@@ -74,6 +74,8 @@ impl Worktree {
         let Some(registration) = registration else {
             return Err(Failure::new(FailureKind::Tool, format!("cannot {doing}: git left no `.git` file in `{}`", folder.display())));
         };
+        // From here on tools may put commits into the store that exist nowhere else.
+        store.memory().wrote = true;
         let worktree = Self { store: store.clone(), folder: folder.to_owned(), registration, sparse: only.is_some() };
         if only.is_some() {
             let info = worktree.registration.join("info");
@@ -95,7 +97,11 @@ impl Worktree {
     /// # Errors
     /// Tool, when git fails.
     pub async fn status(&self) -> Result<Vec<StatusEntry>, Failure> {
-        let output = self.git("status").args(["status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"]).succeed("read the state of the working tree").await?;
+        let output = self
+            .git("status")
+            .args(["status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"])
+            .succeed("read the state of the working tree")
+            .await?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text
             .split('\0')
@@ -130,7 +136,6 @@ impl Worktree {
     /// Tool, when git fails.
     pub async fn write_tree(&self) -> Result<Oid, Failure> {
         let output = self.git("write-tree").args(["write-tree", "--missing-ok"]).succeed("write the tree").await?;
-        self.store.memory().wrote = true;
         self.store.reload()?;
         String::from_utf8_lossy(&output.stdout)
             .trim()
@@ -143,7 +148,12 @@ impl Worktree {
     /// # Errors
     /// Tool, when git fails.
     pub async fn set_head(&self, commit: Oid) -> Result<(), Failure> {
-        self.git("update-ref").args(["update-ref", "--no-deref", "HEAD"]).arg(commit.to_string()).succeed("move the working tree's HEAD").await.map(drop)
+        self.git("update-ref")
+            .args(["update-ref", "--no-deref", "HEAD"])
+            .arg(commit.to_string())
+            .succeed("move the working tree's HEAD")
+            .await
+            .map(drop)
     }
 
     /// Where HEAD stands, by what tools may have done.

@@ -1,5 +1,7 @@
 //! The doorway to Git: one branch of one remote, as the ledger needs it.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use crate::diagnostic::Failure;
@@ -70,6 +72,9 @@ pub trait Branch: Send + Sync {
     /// # Errors
     /// Tool, if signatures cannot be checked.
     async fn first_untrusted(&self, commits: &[Oid], trusted_keys: &[String]) -> Result<Option<Oid>, Failure>;
+
+    /// A folder for what can be made again from the branch, kept between processes and used by one at a time; None: there is none.
+    fn cache_folder(&self) -> Option<PathBuf>;
 
     /// The commit up to which trust was established under this key by an earlier run, if the store remembers.
     fn trusted_until(&self, key: &str) -> Option<Oid>;

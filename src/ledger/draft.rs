@@ -12,9 +12,8 @@ use ulid::Ulid;
 
 use crate::diagnostic::{Failure, FailureKind};
 use crate::git::Oid;
-use crate::model::{
-    Claim, Freight, FreightName, LiveFreight, Origin, ProjectName, Promotion, PromotionName, PromotionPhase, StageName, StepStatus, WarehouseName,
-};
+use crate::model::{Freight, FreightName, LiveFreight, Origin, ProjectName, Promotion, PromotionName, StageName, WarehouseName};
+use crate::plan::bookkeeping;
 
 use super::legal::{self, ChangeKind};
 use super::records::{Record, RecordPath, StageRecord, Stored, WarehouseRecord, bounded_log};
@@ -131,6 +130,33 @@ impl<'a> Draft<'a> {
             Some(Edit::Record(record)) => Ok(T::shared(record).cloned()),
             None => self.state.get(path),
         }
+    }
+
+    /// Reads many records. All of them are read before a missing one stops the transaction, so that one batch fetches what is missing.
+    ///
+    /// # Errors
+    /// As [`State::get`].
+    pub fn get_all<T: Stored>(&self, paths: impl IntoIterator<Item = RecordPath>) -> Result<Vec<Option<Arc<T>>>, Stop> {
+        let mut missing = false;
+        let mut records = Vec::new();
+        for path in paths {
+            match self.get(&path) {
+                Ok(record) => records.push(record),
+                Err(Stop::Missing) => missing = true,
+                Err(stop) => return Err(stop),
+            }
+        }
+        if missing { Err(Stop::Missing) } else { Ok(records) }
+    }
+
+    /// All promotions of a stage that are on the branch, oldest first.
+    ///
+    /// # Errors
+    /// As [`State::get`].
+    pub fn promotions(&self, project: &ProjectName, stage: &StageName) -> Result<Vec<Arc<Promotion>>, Stop> {
+        let names = self.state.promotions(project, stage)?;
+        let records = self.get_all(names.into_iter().map(|name| RecordPath::Promotion(project.clone(), stage.clone(), name)))?;
+        Ok(records.into_iter().flatten().collect())
     }
 
     /// A stage's record.
@@ -308,13 +334,10 @@ impl<'a> Draft<'a> {
             _ => None,
         });
         let warehouses: BTreeSet<WarehouseName> = self.state.warehouses(project)?.into_iter().chain(edited).collect();
-        for name in warehouses {
-            let record: Option<Arc<WarehouseRecord>> = self.get(&RecordPath::Warehouse(project.clone(), name))?;
-            if let Some(live) = record.iter().flat_map(|record| &record.status.freight).find(|live| live.alias == alias) {
-                return Ok(Some(live.name.clone()));
-            }
-        }
-        Ok(None)
+        let records: Vec<Option<Arc<WarehouseRecord>>> =
+            self.get_all(warehouses.into_iter().map(|name| RecordPath::Warehouse(project.clone(), name)))?;
+        let mut live = records.iter().flatten().flat_map(|record| &record.status.freight);
+        Ok(live.find(|live| live.alias == alias).map(|live| live.name.clone()))
     }
 
     // Promotions
@@ -357,74 +380,6 @@ impl<'a> Draft<'a> {
         Ok(PromotionName::new(format!("{prefix}.{}.{short}", ulid.to_string().to_lowercase())))
     }
 
-    /// Takes or renews this run's right to run a promotion until then.
-    ///
-    /// # Errors
-    /// Stale, if it has ended or another run's claim on it has not expired.
-    pub fn claim(&mut self, project: &ProjectName, stage: &StageName, name: &PromotionName, until: Timestamp) -> Result<(), Stop> {
-        let (now, run) = (self.now(), self.occasion.run.clone());
-        let promotion = self.promotion_mut(project, stage, name)?;
-        if promotion.status.phase.is_terminal() {
-            return Err(Stop::Stale(format!("promotion `{name}` has ended")));
-        }
-        if let Some(claim) = &promotion.status.consign.claim
-            && claim.run != run
-            && claim.until.is_some_and(|until| until > now)
-        {
-            return Err(Stop::Stale(format!("promotion `{name}` is being run by `{}`", claim.run)));
-        }
-        promotion.status.consign.claim = Some(Claim { run, until: Some(until) });
-        Ok(())
-    }
-
-    /// Gives a claim back; nothing happens if another run has taken it over.
-    ///
-    /// # Errors
-    /// Stale, if the promotion is gone.
-    pub fn release(&mut self, project: &ProjectName, stage: &StageName, name: &PromotionName) -> Result<(), Stop> {
-        let run = self.occasion.run.clone();
-        let promotion = self.promotion_mut(project, stage, name)?;
-        if promotion.status.consign.claim.as_ref().is_some_and(|claim| claim.run == run) {
-            promotion.status.consign.claim = None;
-        }
-        Ok(())
-    }
-
-    /// Stops unless this run still holds the claim: what it is about to record may otherwise be done twice.
-    ///
-    /// # Errors
-    /// Stale, if it does not.
-    pub fn check_claim(&self, project: &ProjectName, stage: &StageName, name: &PromotionName) -> Result<(), Stop> {
-        let held = self
-            .promotion(project, stage, name)?
-            .is_some_and(|promotion| promotion.status.consign.claim.as_ref().is_some_and(|claim| claim.run == self.occasion.run));
-        if held { Ok(()) } else { Err(Stop::Stale(format!("another run has taken promotion `{name}` over"))) }
-    }
-
-    /// Ends a promotion as Aborted; one that has ended stays as it is. Gives whether it was running.
-    ///
-    /// # Errors
-    /// Stale, if the promotion is gone.
-    pub fn abort(&mut self, project: &ProjectName, stage: &StageName, name: &PromotionName, reason: &str) -> Result<bool, Stop> {
-        let now = self.now();
-        let promotion = self.promotion_mut(project, stage, name)?;
-        let status = &mut promotion.status;
-        if status.phase.is_terminal() {
-            return Ok(false);
-        }
-        status.phase = PromotionPhase::Aborted;
-        reason.clone_into(&mut status.message);
-        status.finished_at = Some(now);
-        status.consign.claim = None;
-        for step in &mut status.step_execution_metadata {
-            if step.status == Some(StepStatus::Running) {
-                step.status = Some(StepStatus::Aborted);
-                step.finished_at.get_or_insert(now);
-            }
-        }
-        Ok(true)
-    }
-
     /// Keeps what a promotion (by name) or a verification (by id) printed, cut to [`super::records::LOG_LIMIT`].
     pub fn write_log(&mut self, project: &ProjectName, stage: &StageName, name: &str, text: &str) {
         self.edits.insert(RecordPath::Log(project.clone(), stage.clone(), name.to_owned()), Edit::Text(bounded_log(text)));
@@ -432,16 +387,25 @@ impl<'a> Draft<'a> {
 
     // What is gone from the definitions
 
-    /// Moves the record of a stage that is gone from the definitions to `retired/` and ends its promotions; their records stay where they are,
-    /// as history. Gives the promotions that were ended, oldest first, so that their pull requests can be closed.
+    /// Moves the record of a stage that is gone from the definitions to `retired/`, ends its promotions and lets all freight forget that it was
+    /// there, as Kargo does when a Stage is deleted. Promotions stay where they are, as history. Gives the promotions that were ended, oldest
+    /// first, so that their pull requests can be closed.
     ///
     /// # Errors
     /// As [`State::get`].
     pub fn retire_stage(&mut self, project: &ProjectName, stage: &StageName, reason: &str) -> Result<Vec<PromotionName>, Stop> {
+        let freight: Vec<Option<Arc<Freight>>> =
+            self.get_all(self.state.all_freight(project)?.into_iter().map(|name| RecordPath::Freight(project.clone(), name)))?;
         let mut ended = Vec::new();
-        for name in self.state.promotions(project, stage)? {
-            if self.abort(project, stage, &name, reason)? {
-                ended.push(name);
+        for promotion in self.promotions(project, stage)? {
+            if self.abort(project, stage, &promotion.name(), reason)? {
+                ended.push(promotion.name());
+            }
+        }
+        for freight in freight.into_iter().flatten() {
+            let mut status = freight.status.clone();
+            if bookkeeping::forget_stage(&mut status, stage) {
+                self.freight_mut(project, &freight.name())?.status = status;
             }
         }
         let path = RecordPath::Stage(project.clone(), stage.clone());
@@ -505,6 +469,7 @@ impl<'a> Draft<'a> {
     /// What really changed. Our own illegal changes are caught here, before they can reach the branch.
     pub(super) fn finish(self) -> Result<Outcome, Stop> {
         let mut outcome = Outcome { sentences: self.sentences, trailers: self.named, ..Outcome::default() };
+        let retired = legal::retired(self.edits.iter().filter(|(_, edit)| !matches!(edit, Edit::Gone)).map(|(path, _)| path));
         for (path, edit) in self.edits {
             let text = path.to_string();
             let overlay = match edit {
@@ -513,7 +478,7 @@ impl<'a> Draft<'a> {
                     if before.as_ref() == Some(&record) {
                         continue;
                     }
-                    check(&path, before.as_ref(), Some(&record), self.kind)?;
+                    check(&path, before.as_ref(), Some(&record), self.kind, &retired)?;
                     name_references(&path, &record, &mut outcome.trailers);
                     let bytes = record.to_yaml().into_bytes().into();
                     Overlay::Record(record, bytes)
@@ -529,7 +494,7 @@ impl<'a> Draft<'a> {
                         continue;
                     }
                     if !matches!(path, RecordPath::Readme | RecordPath::Log(..)) {
-                        check(&path, self.state.record(&text)?.as_ref(), None, self.kind)?;
+                        check(&path, self.state.record(&text)?.as_ref(), None, self.kind, &retired)?;
                     }
                     Overlay::Gone
                 }
@@ -552,8 +517,8 @@ impl<'a> Draft<'a> {
 /// The trailer of a commit that follows other rules than an ordinary one.
 pub(super) const CHANGE_TRAILER: &str = "Consign-Change";
 
-fn check(path: &RecordPath, before: Option<&Record>, after: Option<&Record>, kind: ChangeKind) -> Result<(), Stop> {
-    match legal::change(before, after, kind).into_iter().next() {
+fn check(path: &RecordPath, before: Option<&Record>, after: Option<&Record>, kind: ChangeKind, retired: &BTreeSet<StageName>) -> Result<(), Stop> {
+    match legal::change(before, after, kind, retired).into_iter().next() {
         None => Ok(()),
         Some(why) => Err(Failure::new(FailureKind::Internal, format!("refused to write an illegal change to `{path}`: {why}")).into()),
     }

@@ -161,6 +161,8 @@ struct Walk<'a> {
     freight: BTreeSet<(ProjectName, FreightName)>,
     promotions: BTreeMap<(ProjectName, StageName, PromotionName), PromotionPhase>,
     running: BTreeMap<(ProjectName, StageName), BTreeSet<PromotionName>>,
+    /// What stages hold now.
+    held: BTreeMap<(ProjectName, StageName), BTreeSet<FreightName>>,
     /// Commits that promotions recorded, by repository, with the ledger's commit and file that say so.
     recorded: BTreeMap<String, BTreeMap<String, (Oid, String)>>,
 }
@@ -173,6 +175,7 @@ impl<'a> Walk<'a> {
             freight: BTreeSet::new(),
             promotions: BTreeMap::new(),
             running: BTreeMap::new(),
+            held: BTreeMap::new(),
             recorded: BTreeMap::new(),
         }
     }
@@ -201,6 +204,8 @@ impl<'a> Walk<'a> {
             };
             self.report(id, "", message);
         }
+        let written: Vec<RecordPath> = changes.iter().filter(|change| change.after.is_some()).filter_map(|change| change.path.parse().ok()).collect();
+        let retired = legal::retired(written.iter());
         let mut after = BTreeMap::new();
         for change in changes {
             let Ok(path) = change.path.parse::<RecordPath>() else {
@@ -214,7 +219,7 @@ impl<'a> Walk<'a> {
             let Some(new) = self.read(id, &change.path, change.after)? else { continue };
             // A file that was broken before was reported then; what replaces it is judged as new.
             let old = self.read_quietly(change.before)?;
-            for problem in legal::change(old.as_ref(), new.as_ref(), kind) {
+            for problem in legal::change(old.as_ref(), new.as_ref(), kind, &retired) {
                 self.report(id, &change.path, problem);
             }
             after.insert(path, new);
@@ -302,7 +307,25 @@ impl<'a> Walk<'a> {
                         self.freight.insert(key);
                     } else {
                         self.freight.remove(&key);
+                        let holder =
+                            self.held.iter().find(|((of, _), held)| of == project && held.contains(name)).map(|((_, stage), _)| stage.clone());
+                        if let Some(stage) = holder {
+                            self.report(commit, &path.to_string(), format!("it was removed while stage `{stage}` holds it"));
+                        }
                     }
+                }
+                (RecordPath::Stage(project, stage), record) => {
+                    let held = match record {
+                        Some(Record::Stage(record)) => record
+                            .status
+                            .current_freight()
+                            .into_iter()
+                            .flat_map(|held| held.items.values())
+                            .map(|freight| freight.name.clone())
+                            .collect(),
+                        _ => BTreeSet::new(),
+                    };
+                    self.held.insert((project.clone(), stage.clone()), held);
                 }
                 (RecordPath::Promotion(project, stage, name), Some(Record::Promotion(promotion))) => {
                     if promotion.spec.stage != *stage || promotion.name() != *name {

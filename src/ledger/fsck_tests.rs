@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::field_reassign_with_default, clippy::type_complexity)]
 
 use std::sync::Arc;
 
@@ -202,6 +202,24 @@ async fn retention_may_remove_what_has_ended() {
     let log = RecordPath::Log(shop(), prod(), world.promotion.to_string()).to_string();
     world.forge("clean up\n\nConsign-Change: retention\n", &[(&world.promotion_path().to_string(), None), (&log, None)]).await;
     assert_eq!(world.problems().await, []);
+}
+
+#[tokio::test]
+async fn retention_may_not_remove_what_a_stage_holds() {
+    let world = World::new().await;
+    world
+        .write(|draft| {
+            let freight = draft.freight(&shop(), &FREIGHT.into())?.unwrap();
+            let items = [(freight.origin.clone().into(), freight.reference())].into();
+            draft.stage_mut(&shop(), &prod())?.status.freight_history = vec![FreightCollection { items, ..FreightCollection::default() }];
+            Ok(())
+        })
+        .await;
+    let freight = RecordPath::Freight(shop(), FREIGHT.into()).to_string();
+    world.forge("clean up\n\nConsign-Change: retention\n", &[(&freight, None)]).await;
+    let problems = world.problems().await;
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].message, "it was removed while stage `prod` holds it");
 }
 
 #[test]

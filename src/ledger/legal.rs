@@ -1,8 +1,10 @@
 //! Which changes of a record are legal. Pure: [`super::Draft`] asks before it writes, [`super::fsck`] asks about what was written.
 
-use crate::model::{Freight, FreightCollection, Promotion, PromotionPhase, StageStatus, VerificationPhase};
+use std::collections::BTreeSet;
 
-use super::records::Record;
+use crate::model::{Freight, FreightCollection, Promotion, PromotionPhase, StageName, StageStatus, VerificationPhase};
+
+use super::records::{Record, RecordPath};
 
 /// Most entries of a stage's freight history.
 pub const FREIGHT_HISTORY: usize = 10;
@@ -57,8 +59,9 @@ pub fn verification_phase(from: Option<VerificationPhase>, to: Option<Verificati
     }
 }
 
-/// What is wrong with a change of one record; None: the record does not exist. Each text is a sentence without a full stop.
-pub fn change(before: Option<&Record>, after: Option<&Record>, kind: ChangeKind) -> Vec<String> {
+/// What is wrong with a change of one record; None: the record does not exist. `retired` are the stages that leave the definitions with the same
+/// change: freight may forget them. Each text is a sentence without a full stop.
+pub fn change(before: Option<&Record>, after: Option<&Record>, kind: ChangeKind, retired: &BTreeSet<StageName>) -> Vec<String> {
     if matches!(kind, ChangeKind::Migration | ChangeKind::Founding) {
         return Vec::new();
     }
@@ -70,7 +73,7 @@ pub fn change(before: Option<&Record>, after: Option<&Record>, kind: ChangeKind)
         },
         (Some(Record::Stage(before)), Some(Record::Stage(after))) => stage(&before.status, &after.status),
         (None, Some(Record::Stage(after))) => stage(&StageStatus::default(), &after.status),
-        (Some(Record::Freight(before)), Some(Record::Freight(after))) => freight(before, after),
+        (Some(Record::Freight(before)), Some(Record::Freight(after))) => freight(before, after, retired),
         (Some(Record::Ledger(before)), Some(Record::Ledger(after))) if after.status.proposals < before.status.proposals => {
             vec![format!("the number of proposals went back from {} to {}", before.status.proposals, after.status.proposals)]
         }
@@ -90,9 +93,19 @@ pub fn change(before: Option<&Record>, after: Option<&Record>, kind: ChangeKind)
             vec!["retention removed a freight that a stage holds".to_owned()]
         }
         (Some(Record::Ledger(_)), None) => vec!["the ledger's own record was removed".to_owned()],
-        // Whether a stage or warehouse went to `retired/` is seen from the commit as a whole.
+        // Whether a stage or warehouse went to `retired/`, and whether a stage holds the freight, is seen from the commit as a whole.
         (Some(_), None) => Vec::new(),
     }
+}
+
+/// The stages that a change of these files retires.
+pub(super) fn retired<'a>(written: impl Iterator<Item = &'a RecordPath>) -> BTreeSet<StageName> {
+    written
+        .filter_map(|path| match path {
+            RecordPath::RetiredStage(_, stage) => Some(stage.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn another_kind() -> Vec<String> {
@@ -105,9 +118,6 @@ fn promotion(before: Option<&Promotion>, after: &Promotion) -> Vec<String> {
     if !promotion_phase(before.map(|before| before.status.phase), phase) {
         let from = before.map(|before| before.status.phase).unwrap_or_default();
         problems.push(format!("a promotion cannot go from {} to {}", phase_name(from), phase_name(phase)));
-    }
-    if phase.is_terminal() && after.status.consign.claim.is_some() {
-        problems.push("a promotion that has ended is still claimed".to_owned());
     }
     let Some(before) = before else { return problems };
     if before.spec != after.spec {
@@ -164,7 +174,7 @@ fn verifications(old: &FreightCollection, new: &FreightCollection) -> Vec<String
     problems
 }
 
-fn freight(before: &Freight, after: &Freight) -> Vec<String> {
+fn freight(before: &Freight, after: &Freight, retired: &BTreeSet<StageName>) -> Vec<String> {
     let mut problems = Vec::new();
     let contents = |freight: &Freight| {
         (freight.origin.clone(), freight.commits.clone(), freight.images.clone(), freight.charts.clone(), freight.artifacts.clone())
@@ -172,13 +182,13 @@ fn freight(before: &Freight, after: &Freight) -> Vec<String> {
     if contents(before) != contents(after) {
         problems.push("the contents of a freight changed".to_owned());
     }
-    for (stage, verified) in &before.status.verified_in {
+    for (stage, verified) in before.status.verified_in.iter().filter(|(stage, _)| !retired.contains(*stage)) {
         match after.status.verified_in.get(stage) {
             Some(still) if still.verified_at == verified.verified_at && still.longest_soak >= verified.longest_soak => {}
             _ => problems.push(format!("the verification in stage `{stage}` was taken back")),
         }
     }
-    for (stage, approved) in &before.status.approved_for {
+    for (stage, approved) in before.status.approved_for.iter().filter(|(stage, _)| !retired.contains(*stage)) {
         if after.status.approved_for.get(stage) != Some(approved) {
             problems.push(format!("the approval for stage `{stage}` was changed"));
         }
@@ -248,6 +258,21 @@ mod tests {
         assert!(!verification_phase(Some(Running), None));
     }
 
+    #[test]
+    fn freight_forgets_only_stages_that_are_retired_with_it() {
+        use crate::model::{ApprovedStage, VerifiedStage};
+        let mut before = Freight::default();
+        before.status.verified_in.insert("prod".into(), VerifiedStage::default());
+        before.status.approved_for.insert("prod".into(), ApprovedStage::default());
+        let check = |retired: &[&str]| {
+            let retired = retired.iter().map(|stage| StageName::from(*stage)).collect();
+            let (before, after) = (Record::Freight(Arc::new(before.clone())), Record::Freight(Arc::default()));
+            change(Some(&before), Some(&after), ChangeKind::Ordinary, &retired)
+        };
+        assert!(check(&["prod"]).is_empty());
+        assert_eq!(check(&["test"]), ["the verification in stage `prod` was taken back", "the approval for stage `prod` was changed"]);
+    }
+
     fn stage_with(ids: &[&str]) -> Record {
         let mut record = StageRecord::default();
         record.status.freight_history = ids.iter().map(|id| FreightCollection { id: (*id).to_owned(), ..FreightCollection::default() }).collect();
@@ -256,7 +281,9 @@ mod tests {
 
     #[test]
     fn a_freight_history_grows_in_front_and_loses_at_the_end_only_when_full() {
-        let legal = |before: &[&str], after: &[&str]| change(Some(&stage_with(before)), Some(&stage_with(after)), ChangeKind::Ordinary).is_empty();
+        let legal = |before: &[&str], after: &[&str]| {
+            change(Some(&stage_with(before)), Some(&stage_with(after)), ChangeKind::Ordinary, &BTreeSet::new()).is_empty()
+        };
         assert!(legal(&[], &["a"]));
         assert!(legal(&["a"], &["b", "a"]));
         assert!(legal(&["a"], &["a", "a"]), "promoting the same freight again adds an entry");
@@ -276,7 +303,7 @@ mod tests {
             record.status.freight_history = vec![collection];
             Record::Stage(Arc::new(record))
         };
-        let check = |from, to| change(Some(&with(from)), Some(&with(to)), ChangeKind::Ordinary);
+        let check = |from, to| change(Some(&with(from)), Some(&with(to)), ChangeKind::Ordinary, &BTreeSet::new());
         assert!(check(VerificationPhase::Running, VerificationPhase::Failed).is_empty());
         assert_eq!(check(VerificationPhase::Failed, VerificationPhase::Successful), ["a verification cannot go from Failed to Successful"]);
     }

@@ -180,6 +180,10 @@ impl Branch for Memory {
         Ok(commits.iter().find(|id| unsigned.contains(*id)).copied())
     }
 
+    fn cache_folder(&self) -> Option<std::path::PathBuf> {
+        None
+    }
+
     fn trusted_until(&self, key: &str) -> Option<Oid> {
         self.trusted.lock().unwrap().get(key).copied()
     }

@@ -9,10 +9,11 @@ use crate::diagnostic::{Failure, FailureKind};
 use crate::git::Oid;
 
 use super::branch::{Branch, Pushed};
+use super::cache::Cache;
 use super::draft::{CHANGE_TRAILER, Draft, Stop};
 use super::legal::ChangeKind;
 use super::records::{LedgerRecord, README, Record, RecordPath, Schemas, Unreadable};
-use super::state::{Cache, Scope, State};
+use super::state::{Scope, State};
 use super::transaction::{Chain, Committed, Dropped, Occasion, RenderReadme, pause};
 
 /// Attempts before a race counts as lost. With the pauses of [`pause`] that is about a minute.
@@ -60,7 +61,8 @@ pub struct Published {
 impl Ledger {
     /// A ledger on a branch. `readme` writes the branch's README.
     pub fn new(branch: Arc<dyn Branch>, pins: Pins, readme: RenderReadme) -> Self {
-        Self { branch, cache: Arc::default(), pins, readme, trusted: Arc::default() }
+        let cache = Arc::new(Cache::new(branch.cache_folder()));
+        Self { branch, cache, pins, readme, trusted: Arc::default() }
     }
 
     /// The doorway it goes through.
@@ -283,7 +285,7 @@ impl Ledger {
         Ok(Settled::Lost)
     }
 
-    /// Takes in that commits have landed in a push that was made elsewhere.
+    /// Notes that commits have landed by a push that went past [`push`](Self::push), such as a group push: they are ours and need no check.
     pub fn landed(&self, committed: &Committed) {
         self.remember(committed.tip);
     }

@@ -20,6 +20,8 @@ use super::yaml;
 /// The annotation that carries the schema version.
 pub const SCHEMA_ANNOTATION: &str = "consign.dev/schema";
 
+const HAS_JSON: &str = "records have text keys and finite numbers only, so they have a JSON form";
+
 const KARGO: &str = "kargo.akuity.io/v1alpha1";
 
 /// The README at the root of the branch.
@@ -142,6 +144,33 @@ impl Record {
         }
     }
 
+    /// The record's body, without kind and schema, as one line of JSON: what the cache keeps.
+    pub(super) fn to_json(&self) -> String {
+        match self {
+            Self::Ledger(record) => serde_json::to_string(record.as_ref()),
+            Self::Warehouse(record) => serde_json::to_string(record.as_ref()),
+            Self::Freight(record) => serde_json::to_string(record.as_ref()),
+            Self::Stage(record) => serde_json::to_string(record.as_ref()),
+            Self::Promotion(record) => serde_json::to_string(record.as_ref()),
+        }
+        .expect(HAS_JSON)
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote; None for anything else.
+    pub(super) fn from_json(kind: &str, json: &[u8]) -> Option<Self> {
+        fn typed<T: Stored>(json: &[u8]) -> Option<Record> {
+            serde_json::from_slice::<T>(json).ok().map(|record| T::share(Arc::new(record)))
+        }
+        match kind {
+            "Ledger" => typed::<LedgerRecord>(json),
+            "Warehouse" => typed::<WarehouseRecord>(json),
+            "Freight" => typed::<Freight>(json),
+            "Stage" => typed::<StageRecord>(json),
+            "Promotion" => typed::<Promotion>(json),
+            _ => None,
+        }
+    }
+
     /// The record's file, always the same bytes for the same record.
     pub fn to_yaml(&self) -> String {
         let body = match self {
@@ -151,7 +180,7 @@ impl Record {
             Self::Stage(record) => serde_json::to_value(record.as_ref()),
             Self::Promotion(record) => serde_json::to_value(record.as_ref()),
         }
-        .expect("records have text keys and finite numbers only, so they have a JSON form");
+        .expect(HAS_JSON);
         let Value::Object(body) = body else { unreachable!("records are structs") };
         let mut document = Map::new();
         document.insert("apiVersion".to_owned(), Value::from(api_version(self.kind())));

@@ -3,26 +3,17 @@
 //! Reading never goes to the network. A read of a blob that is not in the store ends in [`Stop::Missing`] and is noted; whoever drives the
 //! reading fetches all that was noted in one batch and reads again. [`State::load`] does both ahead for a known [`Scope`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use crate::diagnostic::{Failure, FailureKind};
 use crate::git::Oid;
 use crate::model::{Freight, FreightName, ProjectName, Promotion, PromotionName, StageName, WarehouseName};
 
 use super::branch::{Branch, TreeEntry};
+use super::cache::{Cache, lock};
 use super::draft::Stop;
 use super::records::{LedgerRecord, Record, RecordPath, StageRecord, Stored, Unreadable, WarehouseRecord};
-
-/// Most records kept by the [`Cache`]; beyond it, it starts afresh.
-const CACHED_RECORDS: usize = 100_000;
-
-/// Parsed records by blob id and trees by tree id: both are names of contents, so nothing in here is ever stale.
-#[derive(Default)]
-pub struct Cache {
-    records: Mutex<HashMap<Oid, Record>>,
-    trees: Mutex<HashMap<Oid, Arc<Vec<TreeEntry>>>>,
-}
 
 /// A part of the ledger that can be fetched in one batch.
 #[derive(Clone, Debug)]
@@ -155,8 +146,8 @@ impl State {
     pub fn stages_with_promotions(&self, project: &ProjectName) -> Result<Vec<StageName>, Failure> {
         let files = self.files(&format!("{project}/promotions"))?;
         let names: BTreeSet<StageName> = files
-            .into_iter()
-            .filter_map(|(path, _)| match path.parse() {
+            .into_keys()
+            .filter_map(|path| match path.parse() {
                 Ok(RecordPath::Promotion(_, stage, _)) => Some(stage),
                 _ => None,
             })
@@ -171,8 +162,8 @@ impl State {
     pub fn all_freight(&self, project: &ProjectName) -> Result<Vec<FreightName>, Failure> {
         let mut names: Vec<FreightName> = self
             .files(&RecordPath::all_freight(project))?
-            .into_iter()
-            .filter_map(|(path, _)| match path.parse() {
+            .into_keys()
+            .filter_map(|path| match path.parse() {
                 Ok(RecordPath::Freight(_, name)) => Some(name),
                 _ => None,
             })
@@ -249,16 +240,12 @@ impl State {
             Some(Overlay::Text(_)) | None => {}
         }
         let Some(id) = self.committed(path)? else { return Ok(None) };
-        if let Some(record) = lock(&self.cache.records).get(&id) {
-            return Ok(Some(record.clone()));
+        if let Some(record) = self.cache.record(id) {
+            return Ok(Some(record));
         }
         let bytes = self.read(id)?;
         let record = Record::from_yaml(&bytes).map_err(|error| unreadable(path, &error))?;
-        let mut records = lock(&self.cache.records);
-        if records.len() >= CACHED_RECORDS {
-            records.clear();
-        }
-        records.insert(id, record.clone());
+        self.cache.add_record(id, record.clone());
         Ok(Some(record))
     }
 
@@ -336,7 +323,7 @@ impl State {
                         wanted.extend(self.committed(&RecordPath::Freight(project.clone(), name.clone()).to_string())?);
                     }
                 }
-                Scope::AllFreight(project) => wanted.extend(self.files(&RecordPath::all_freight(project))?.into_iter().filter_map(|(_, id)| id)),
+                Scope::AllFreight(project) => wanted.extend(self.files(&RecordPath::all_freight(project))?.into_values().flatten()),
                 Scope::Promotions(project, stage) => {
                     wanted.extend(self.folder(&RecordPath::promotions(project, stage))?.iter().map(|entry| entry.id))
                 }
@@ -345,11 +332,10 @@ impl State {
                         wanted.extend(self.committed(&path.to_string())?);
                     }
                 }
-                Scope::Everything => wanted.extend(self.files("")?.into_iter().filter_map(|(_, id)| id)),
+                Scope::Everything => wanted.extend(self.files("")?.into_values().flatten()),
             }
         }
-        let records = lock(&self.cache.records);
-        Ok(wanted.into_iter().filter(|id| !records.contains_key(id) && !self.branch.has_blob(*id)).collect())
+        Ok(wanted.into_iter().filter(|id| !self.cache.has_record(*id) && !self.branch.has_blob(*id)).collect())
     }
 
     /// Fetches what reads have missed so far; false if nothing was.
@@ -425,17 +411,13 @@ impl State {
     }
 
     fn tree(&self, id: Oid) -> Result<Arc<Vec<TreeEntry>>, Failure> {
-        if let Some(entries) = lock(&self.cache.trees).get(&id) {
-            return Ok(Arc::clone(entries));
+        if let Some(entries) = self.cache.tree(id) {
+            return Ok(entries);
         }
         let mut entries = self.branch.entries(id)?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let entries = Arc::new(entries);
-        let mut trees = lock(&self.cache.trees);
-        if trees.len() >= CACHED_RECORDS {
-            trees.clear();
-        }
-        trees.insert(id, Arc::clone(&entries));
+        self.cache.add_tree(id, Arc::clone(&entries));
         Ok(entries)
     }
 
@@ -460,11 +442,6 @@ impl State {
         let Some(tree) = self.resolve_tree(folder)? else { return Ok(None) };
         Ok(self.entry(tree, name)?.filter(|entry| !entry.is_tree).map(|entry| entry.id))
     }
-}
-
-/// A poisoned cache is as good as any: its entries are complete before they are inserted.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unreadable(path: &str, error: &Unreadable) -> Failure {

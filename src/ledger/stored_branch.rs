@@ -150,6 +150,10 @@ impl Branch for StoredBranch {
         self.store.first_unsigned(commits, trusted_keys).await
     }
 
+    fn cache_folder(&self) -> Option<PathBuf> {
+        Some(self.store.folder().to_owned())
+    }
+
     fn trusted_until(&self, key: &str) -> Option<Oid> {
         std::fs::read_to_string(self.trust_file(key)).ok()?.trim().parse().ok()
     }

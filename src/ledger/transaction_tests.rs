@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
 
 use std::sync::Arc;
 
@@ -286,15 +286,18 @@ async fn a_retired_stage_keeps_its_record_and_its_promotions_are_aborted() {
             let name = draft.create_promotion(new_promotion("prod", HASH))?;
             draft.stage_mut(&shop(), &"prod".into())?.status.current_promotion =
                 Some(PromotionReference { name: name.clone(), ..PromotionReference::default() });
+            draft.create_freight(&shop(), freight("aaaa"))?;
+            draft.freight_mut(&shop(), &"aaaa".into())?.status.verified_in.insert("prod".into(), VerifiedStage::default());
             Ok(name)
         })
         .await
         .unwrap();
     let ended =
         ledger.transact(&occasion, |draft| draft.retire_stage(&shop(), &"prod".into(), "stage `prod` is gone from the definitions")).await.unwrap();
-    assert_eq!(ended, [name.clone()]);
+    assert_eq!(ended, std::slice::from_ref(&name));
     let state = ledger.read().await.unwrap();
     assert!(state.stage(&shop(), &"prod".into()).unwrap().is_none());
+    assert!(state.freight(&shop(), &"aaaa".into()).unwrap().unwrap().status.verified_in.is_empty(), "as when a Stage is deleted in Kargo");
     let promotion = state.promotion(&shop(), &"prod".into(), &name).unwrap().unwrap();
     assert_eq!((promotion.status.phase, promotion.status.message.as_str()), (PromotionPhase::Aborted, "stage `prod` is gone from the definitions"));
     assert!(state.get::<crate::ledger::StageRecord>(&RecordPath::RetiredStage(shop(), "prod".into())).unwrap().is_some());

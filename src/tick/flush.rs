@@ -1,13 +1,12 @@
 //! How the work of a round leaves: the refs of optimistic promotions and the ledger in one atomic push.
 
-use std::sync::Arc;
 
 use std::collections::BTreeMap;
 
 use super::World;
 use super::transitions::{self, Aftermath, Place};
 use crate::diagnostic::{Failure, FailureKind};
-use crate::git::{Closing, GroupOutcome, Oid, PushUnit, RefOutcome, RefUpdate, UnitOutcome};
+use crate::git::{Closing, GroupOutcome, PushUnit, RefOutcome, RefUpdate, UnitOutcome};
 use crate::ledger::transaction::Dropped;
 use crate::ledger::{Chain, Committed, Stop};
 use crate::model::{Promotion, PromotionPhase, PromotionStatus};
@@ -201,7 +200,7 @@ impl Closing for LedgerRef<'_> {
         self.take_landed().await?;
         let left_out: Vec<String> = self.keys.iter().filter(|key| !keys.contains(key)).cloned().collect();
         let committed = if left_out.is_empty() { self.chain.commit().await? } else { self.chain.commit_without(&left_out).await? };
-        let update = committed.as_ref().map(|committed| RefUpdate::forward(committed.reference.clone(), committed.expected.map(Oid::from), Oid::from(committed.tip)));
+        let update = committed.as_ref().map(|committed| RefUpdate::forward(committed.reference.clone(), committed.expected, committed.tip));
         self.pushed = committed;
         Ok(update.into_iter().collect())
     }

@@ -4,6 +4,8 @@
 //! every warehouse, then goes through [rounds](round): plan, write down, run, push, until a round brings nothing new.
 
 pub mod flush;
+pub mod forges;
+pub mod knowledge;
 pub mod look;
 pub mod open;
 pub mod outcome;
@@ -44,7 +46,7 @@ pub async fn tick(world: &World, limits: &Limits) -> Result<(Outcome, Vec<Failur
     for project in world.wanted_projects() {
         let mut chain = world.ledger.chain(state.state.clone(), world.occasion.clone());
         if limits.only.is_none() {
-            retire(world, project, &mut chain).await?;
+            retire(project, &mut chain).await?;
             failures.extend(look::look(world, project, &mut chain, &mut outcome).await?);
         }
         failures.extend(Rounds::new(world, project, &mut chain, limits, &mut outcome).run().await?);
@@ -57,7 +59,7 @@ pub async fn tick(world: &World, limits: &Limits) -> Result<(Outcome, Vec<Failur
 }
 
 /// Moves records of stages and warehouses that are gone from the definitions out of the way.
-async fn retire(world: &World, project: &Project, chain: &mut crate::ledger::Chain<'static>) -> Result<(), Failure> {
+async fn retire(project: &Project, chain: &mut crate::ledger::Chain<'static>) -> Result<(), Failure> {
     let name = &project.name;
     for stage in chain.state().stages(name)? {
         if !project.stages.contains_key(&stage) {
@@ -82,7 +84,6 @@ async fn retire(world: &World, project: &Project, chain: &mut crate::ledger::Cha
                 .await?;
         }
     }
-    let _ = world;
     Ok(())
 }
 
@@ -115,9 +116,17 @@ impl World {
         store.is_ancestor(held, candidate).ok()
     }
 
+    /// Address of the pages about projects and stages: the config repository on its forge; empty: none.
+    pub fn ui_base_url(&self) -> String {
+        match (self.env.get("GITHUB_SERVER_URL"), self.env.get("GITHUB_REPOSITORY")) {
+            (Some(server), Some(repository)) => format!("{server}/{repository}"),
+            _ => String::new(),
+        }
+    }
+
     /// Where the ledger's branch stands, as last fetched or pushed.
-    pub fn ledger_tip(&self) -> Option<gix::ObjectId> {
-        self.ledger_store.tip(&self.ledger_ref).map(gix::ObjectId::from)
+    pub fn ledger_tip(&self) -> Option<crate::git::Oid> {
+        self.ledger_store.tip(&self.ledger_ref)
     }
 
     /// Reads the refs of a remote again.

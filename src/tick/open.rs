@@ -171,7 +171,7 @@ impl World {
             _ => return Err(tip.err().map_or_else(|| Failure::new(FailureKind::Internal, "no tree to read definitions from"), |failure| failure).into()),
         };
         let registry = Registry::built_in();
-        let mut loaded = load_definitions(&files, &registry, &open.occasion);
+        let mut loaded = load_definitions(&files, &registry, open.local, &open.occasion);
         if !loaded.is_usable() {
             return Err(CannotOpen::Files(Box::new(Unusable { diagnostics: std::mem::take(&mut loaded.diagnostics), sources: std::mem::take(&mut loaded.sources) })));
         }
@@ -244,8 +244,8 @@ impl World {
 }
 
 /// Loads definitions with everything that the checks can know.
-pub fn load_definitions(files: &[SourceFile], registry: &Registry, occasion: &Occasion) -> Loaded {
-    super::knowledge::with(registry, |knowledge| config::load(files, &config::LoadOptions { strict: false, now: occasion.now, knowledge }))
+pub fn load_definitions(files: &[SourceFile], registry: &Registry, local: bool, occasion: &Occasion) -> Loaded {
+    super::knowledge::with(registry, local, |knowledge| config::load(files, &config::LoadOptions { strict: false, now: occasion.now, knowledge }))
 }
 
 fn ledger_reference(branch: &str) -> String {
@@ -303,8 +303,8 @@ pub fn matches_address(rule: &str, url: &str) -> bool {
 fn signer(settings: &Settings) -> Result<Option<Signer>, Failure> {
     let Some(signing) = &settings.git.signing else { return Ok(None) };
     match signing.format {
-        config::SigningFormat::Ssh => Signer::ssh(signing.key.expose()).map(Some),
-        config::SigningFormat::Gpg => Signer::gpg(signing.key.expose()).map(Some),
+        config::SigningFormat::Ssh => Ok(Some(Signer::Ssh { key: signing.key.expose().to_owned(), program: None })),
+        config::SigningFormat::Gpg => Ok(Some(Signer::OpenPgp { key: signing.key.expose().to_owned(), program: None })),
     }
 }
 

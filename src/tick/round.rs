@@ -225,20 +225,19 @@ impl<'w, 'c> Rounds<'w, 'c> {
             let alias = view.alias(&promotion.spec.freight);
             let mut place = self.place(&view, &stage, &name, &alias);
             place.key = self.group_of(promotion);
-            jobs.push(Job::new(self.world, self.project, promotion.clone(), place, &view));
+            let created = place.key != name.as_str();
+            jobs.push(Job::new(self.world, self.project, promotion.clone(), place, &view, created));
         }
         run::claim(self.world, self.chain, &mut jobs).await?;
         let ran = run::all(self.world, self.project, &view, self.chain.state(), jobs).await?;
         let mut finished: Vec<Finished> = Vec::new();
         for result in ran {
-            self.done.insert(result.place.name.clone());
+            self.done.insert(result.finished.place.name.clone());
             if let Some(failure) = result.failure {
-                self.failed.insert(result.place.stage.clone());
-                self.world.progress.done(result.place.stage.as_str(), &failure.message);
+                let stage = &result.finished.place.stage;
+                self.failed.insert(stage.clone());
+                self.world.progress.done(stage.as_str(), &failure.message);
                 self.failures.push(failure);
-                if !result.has_news {
-                    continue;
-                }
             }
             finished.push(result.finished);
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::view::View;
 use crate::expr::{self, Context, Secrets, Site};
-use crate::model::{FreightName, FreightReference, Project, StageName};
+use crate::model::{FreightName, FreightReference, Project, Promotion, PromotionStep, StageName};
 use crate::plan::holds;
 use crate::promote::engine::{Expressions, Scope};
 use crate::promote::step::Records;
@@ -63,6 +63,21 @@ impl Shared {
             "alias": self.aliases.get(&target.name).cloned().unwrap_or_default(),
             "origin": {"name": target.origin.name},
         })
+    }
+
+    /// What can be known before a promotion's first step: `ctx` and the variables, as far as they can be evaluated.
+    pub fn early(&self, promotion: &Promotion, step: &PromotionStep) -> Context {
+        let freight: Vec<FreightReference> = promotion.status.freight.iter().cloned().collect();
+        let scope = Scope { promotion, step, outputs: &serde_json::Map::new(), metadata: &[], freight: &freight, warehouses: &BTreeMap::new(), records: &() };
+        let mut context = self.context(&scope);
+        for (variables, site) in [(&promotion.spec.vars, Site::PromotionVar), (&step.vars, Site::StepVar)] {
+            for variable in variables {
+                if let Ok(vars) = expr::evaluate_vars(std::slice::from_ref(variable), site, &context) {
+                    context.vars = vars;
+                }
+            }
+        }
+        context
     }
 
     fn context(&self, scope: &Scope<'_>) -> Context {
@@ -124,7 +139,7 @@ impl Expressions for Shared {
     }
 
     fn config(&self, scope: Scope<'_>, config: &Value) -> Result<Value, String> {
-        expr::render_config(config, Site::Promotion, &self.with_vars(&scope)?).map_err(|error| error.to_string())
+        expr::render_config(config, Site::Config, &self.with_vars(&scope)?).map_err(|error| error.to_string())
     }
 }
 

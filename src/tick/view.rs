@@ -119,16 +119,16 @@ pub async fn required<T>(state: &State, read: impl Fn() -> Result<T, Stop>) -> R
 
 /// Settings of a plan from the user's.
 pub fn plan_settings(settings: &crate::config::Settings) -> plan::Settings {
-    use crate::config::{ForeignChangePolicy, QueuePolicy};
+    use crate::config::{ForeignChangeMode, QueueMode};
     let default = plan::StageSettings {
         queue: match settings.queue {
-            QueuePolicy::Fifo => plan::QueuePolicy::Fifo,
-            QueuePolicy::Latest => plan::QueuePolicy::Latest,
+            QueueMode::Fifo => plan::QueuePolicy::Fifo,
+            QueueMode::Latest => plan::QueuePolicy::Latest,
         },
         on_foreign_change: match settings.on_foreign_change {
-            ForeignChangePolicy::Overwrite => plan::OnForeignChange::Overwrite,
-            ForeignChangePolicy::Hold => plan::OnForeignChange::Hold,
-            ForeignChangePolicy::Fail => plan::OnForeignChange::Fail,
+            ForeignChangeMode::Overwrite => plan::OnForeignChange::Overwrite,
+            ForeignChangeMode::Hold => plan::OnForeignChange::Hold,
+            ForeignChangeMode::Fail => plan::OnForeignChange::Fail,
         },
         ..plan::StageSettings::default()
     };

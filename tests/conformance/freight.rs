@@ -1,11 +1,14 @@
 //! Freight names, creation, assembly, URLs and versions.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use consign::expr::{self, Context, Site};
 use consign::freight::assemble::{self, Automatic, Problem};
 use consign::freight::semver::{Constraint, Version, difference};
 use consign::freight::{identity, url};
 use consign::model::{DiscoveredArtifacts, Freight, Warehouse};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::harness::{Outcome, Runner, judge};
@@ -48,25 +51,27 @@ fn judge_both(case: &Value, [lookup, in_names]: [fn(&str) -> String; 2]) -> Outc
     judge(case, &json!(lookup(url)), Value::eq)
 }
 
-fn evaluate(_expression: &str) -> Value {
-    json!("expressions are not evaluated yet")
+/// The value of an expression, before it is coerced.
+fn evaluate(expression: &str) -> Value {
+    let value = expr::bare(Site::Config, expression, &Context::default()).and_then(|value| value.to_json());
+    value.unwrap_or_else(|_| json!({"error": true}))
 }
 
 fn create(case: &Value) -> Value {
     let warehouse: Warehouse = read(&case["warehouse"]);
-    let discovered: DiscoveredArtifacts = read(&case["discovered"]);
-    let criteria = |_: &str, _: &DiscoveredArtifacts| Err("expressions are not evaluated yet".to_owned());
+    let discovered: Arc<DiscoveredArtifacts> = Arc::new(read(&case["discovered"]));
+    let automatic = |exists: bool| assemble::automatic(&warehouse, &discovered, |_| exists, Timestamp::UNIX_EPOCH);
     let exists = case["exists"] == json!(true);
     let made = |freight: &Freight, reason: &str| {
         let mut got = serde_json::to_value(freight.reference()).expect("serializes");
         got["warehouse"] = json!(freight.origin.name);
         json!({"freight": got, "reason": reason})
     };
-    match assemble::automatic(&warehouse, &discovered, |_| exists, &criteria) {
+    match automatic(exists) {
         Automatic::New(freight) => made(&freight, "NewFreight"),
         Automatic::Exists(name) => {
             // What exists has the contents that would have been created.
-            let Automatic::New(freight) = assemble::automatic(&warehouse, &discovered, |_| false, &criteria) else { return Value::Null };
+            let Automatic::New(freight) = automatic(false) else { return Value::Null };
             let mut got = made(&freight, "AlreadyExists");
             got["lastFreightID"] = json!(name);
             got

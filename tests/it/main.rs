@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod house;
 mod git;
+mod house;
+mod ledger;
 mod steps;
 mod support;

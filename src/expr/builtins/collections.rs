@@ -10,7 +10,7 @@ use crate::expr::ops;
 pub(super) static TABLE: &[Builtin] = &[
     ruled("first", |n| element_rule("first", n), |a, _| Ok(end(&a[0], 0))),
     ruled("last", |n| element_rule("last", n), |a, _| Ok(end(&a[0], -1))),
-    Builtin { name: "get", shape: Shape::Plain, signature: Signature::Get, run: Run::Plain(|a, _| Ok(get(&a[0], &a[1]))) },
+    Builtin { name: "get", shape: Shape::Plain, signature: Signature::Get, run: Run::Plain(|a, _| get(&a[0], &a[1])) },
     ruled("take", take_rule, take),
     ruled("keys", |n| map_rule("cannot get keys from", n), |a, m| {
         let pairs = pairs(&a[0], m).ok_or_else(|| format!("cannot get keys from {}", a[0].type_name()))??;
@@ -130,11 +130,16 @@ fn end(value: &Value, index: i64) -> Value {
 }
 
 /// Like `[...]`, but nil instead of an error, and for a missing key of a map of texts.
-fn get(base: &Value, key: &Value) -> Value {
+/// A key of the wrong type stays an error.
+fn get(base: &Value, key: &Value) -> Result<Value, String> {
     match base {
-        Value::Nil => Value::Nil,
-        Value::Texts(texts) => key.as_text().and_then(|key| texts.get(key)).map_or(Value::Nil, Value::Str),
-        _ => ops::fetch(base, key).unwrap_or_default(),
+        Value::Texts(texts) => Ok(key.as_text().and_then(|key| texts.get(key)).map_or(Value::Nil, Value::Str)),
+        Value::List(list) => match key.as_integer() {
+            Some(index) => Ok(ops::position(index, list.items.len()).and_then(|index| list.items.get(index)).cloned().unwrap_or_default()),
+            None => Err(format!("invalid operation: int({}); a list is indexed with a number", key.type_name())),
+        },
+        Value::Map(_) | Value::Table(_) => ops::fetch(base, key),
+        _ => Ok(ops::fetch(base, key).unwrap_or_default()),
     }
 }
 

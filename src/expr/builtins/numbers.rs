@@ -17,8 +17,8 @@ pub(super) static TABLE: &[Builtin] = &[
     ruled("round", |n| number_rule("round", n, Some(Nature::Float)), |a, _| rounded("round", &a[0], f64::round)),
     ruled("int", |n| conversion_rule("int", n, Nature::Int), int),
     ruled("float", |n| conversion_rule("float", n, Nature::Float), float),
-    ruled("max", |n| aggregate_rule("max", n), |a, m| extreme("max", a, m, std::cmp::Ordering::is_lt)),
-    ruled("min", |n| aggregate_rule("min", n), |a, m| extreme("min", a, m, std::cmp::Ordering::is_gt)),
+    ruled("max", |n| aggregate_rule("max", n), |a, m| extreme("max", a, m, std::cmp::Ordering::is_lt, true)),
+    ruled("min", |n| aggregate_rule("min", n), |a, m| extreme("min", a, m, std::cmp::Ordering::is_gt, true)),
     ruled("mean", |n| aggregate_rule("mean", n), |a, m| {
         let mut numbers = Vec::new();
         collect("mean", a, m, &mut numbers)?;
@@ -89,7 +89,7 @@ fn aggregate_rule(name: &str, natures: &[Nature]) -> Result<Nature, String> {
         if nature.is_unknown() || nature.is_list() {
             return Ok(Nature::Unknown);
         }
-        if !nature.is_number() {
+        if !nature.is_number() && !matches!(nature, Nature::Duration) {
             return Err(format!("invalid argument for {name} (type {nature})"));
         }
     }
@@ -134,13 +134,21 @@ fn float(arguments: &[Value], _: &mut Machinery<'_>) -> Result<Value, String> {
 }
 
 /// `max` and `min`: the largest or smallest number among the arguments and the elements of lists.
-fn extreme(name: &str, arguments: &[Value], machinery: &mut Machinery<'_>, replaces: fn(std::cmp::Ordering) -> bool) -> Result<Value, String> {
+fn extreme(
+    name: &str,
+    arguments: &[Value],
+    machinery: &mut Machinery<'_>,
+    replaces: fn(std::cmp::Ordering) -> bool,
+    top: bool,
+) -> Result<Value, String> {
     let mut best = Value::Nil;
     for argument in arguments {
         machinery.budget.spend(1)?;
         let candidate = match argument {
-            Value::Int(_) | Value::Float(_) => argument.clone(),
-            Value::List(list) => extreme(name, &list.items, machinery, replaces)?,
+            Value::Int(_) | Value::Float(_) | Value::Duration(_) => argument.clone(),
+            // the extreme of one thing is that thing, as in expr-lang
+            other if arguments.len() == 1 && top && !matches!(other, Value::List(_)) => return Ok(other.clone()),
+            Value::List(list) => extreme(name, &list.items, machinery, replaces, false)?,
             other => return Err(format!("invalid argument for {name} (type {})", other.type_name())),
         };
         if best.is_nil() || (!candidate.is_nil() && ops::order("<", &best, &candidate)?.is_some_and(replaces)) {
@@ -155,7 +163,7 @@ fn collect(name: &str, arguments: &[Value], machinery: &mut Machinery<'_>, numbe
         machinery.budget.spend(1)?;
         match argument {
             #[allow(clippy::cast_precision_loss)]
-            Value::Int(int) => numbers.push(*int as f64),
+            Value::Int(int) | Value::Duration(int) => numbers.push(*int as f64),
             Value::Float(float) => numbers.push(*float),
             Value::List(list) => collect(name, &list.items, machinery, numbers)?,
             other => return Err(format!("invalid argument for {name} (type {})", other.type_name())),

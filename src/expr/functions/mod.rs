@@ -21,9 +21,11 @@ pub(super) use records::step_meta;
 
 /// A function that was named and not called: a method with its receiver.
 #[derive(Clone)]
-pub enum Function {
+pub struct Function(Callable);
+
+#[derive(Clone)]
+enum Callable {
     /// A method of a host object.
-    #[allow(private_interfaces)]
     Method(Arc<Value>, &'static Method),
     /// `response.header`: the first value of a header, whatever its case.
     Header(Arc<Vec<(String, String)>>),
@@ -37,19 +39,29 @@ impl fmt::Debug for Function {
 
 impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Method(_, method) => method.name,
-            Self::Header(_) => "header",
+        f.write_str(match &self.0 {
+            Callable::Method(_, method) => method.name,
+            Callable::Header(_) => "header",
         })
     }
 }
 
 impl Function {
+    /// A method bound to its receiver.
+    pub(super) fn method(receiver: Value, method: &'static Method) -> Self {
+        Self(Callable::Method(Arc::new(receiver), method))
+    }
+
+    /// `response.header` over these headers.
+    pub(super) fn header(headers: Vec<(String, String)>) -> Self {
+        Self(Callable::Header(Arc::new(headers)))
+    }
+
     /// Calls it.
     pub(super) fn call(&self, arguments: &[Value]) -> Result<Value, String> {
-        match self {
-            Self::Method(receiver, method) => methods::call(receiver, method, arguments),
-            Self::Header(headers) => match arguments {
+        match &self.0 {
+            Callable::Method(receiver, method) => methods::call(receiver, method, arguments),
+            Callable::Header(headers) => match arguments {
                 [name] => {
                     let name = name.as_text().ok_or_else(|| format!("`header` takes the name of a header, got {}", name.type_name()))?;
                     let found = headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));

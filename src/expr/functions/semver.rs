@@ -102,19 +102,28 @@ impl Version {
     }
 
     /// The next major version.
-    pub fn next_major(&self) -> Self {
-        self.made(semver::Version::new(self.version.major.saturating_add(1), 0, 0))
+    ///
+    /// # Errors
+    /// The number is the largest there is.
+    pub fn next_major(&self) -> Result<Self, String> {
+        Ok(self.made(semver::Version::new(next(self.version.major)?, 0, 0)))
     }
 
     /// The next minor version.
-    pub fn next_minor(&self) -> Self {
-        self.made(semver::Version::new(self.version.major, self.version.minor.saturating_add(1), 0))
+    ///
+    /// # Errors
+    /// The number is the largest there is.
+    pub fn next_minor(&self) -> Result<Self, String> {
+        Ok(self.made(semver::Version::new(self.version.major, next(self.version.minor)?, 0)))
     }
 
     /// The next patch version; of a prerelease the release itself.
-    pub fn next_patch(&self) -> Self {
-        let patch = if self.version.pre.is_empty() { self.version.patch.saturating_add(1) } else { self.version.patch };
-        self.made(semver::Version::new(self.version.major, self.version.minor, patch))
+    ///
+    /// # Errors
+    /// The number is the largest there is.
+    pub fn next_patch(&self) -> Result<Self, String> {
+        let patch = if self.version.pre.is_empty() { next(self.version.patch)? } else { self.version.patch };
+        Ok(self.made(semver::Version::new(self.version.major, self.version.minor, patch)))
     }
 
     /// The version with another prerelease; empty: without.
@@ -141,6 +150,10 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.version.fmt(f)
     }
+}
+
+fn next(number: u64) -> Result<u64, String> {
+    number.checked_add(1).ok_or_else(|| "the number of the version is the largest there is".into())
 }
 
 /// The first part in which two versions differ: `Major`, `Minor`, `Patch`, `Metadata`, `None`; `Incomparable` if one is no version.

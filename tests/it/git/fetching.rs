@@ -168,10 +168,12 @@ async fn a_damaged_or_interrupted_store_heals() {
     // A killed git: locks and half a pack.
     std::fs::write(folder.join("refs/remotes/origin/main.lock"), "").unwrap();
     std::fs::write(folder.join("objects/pack/tmp_pack_x"), "half").unwrap();
+    std::fs::create_dir_all(folder.join("worktrees/old")).unwrap();
+    std::fs::write(folder.join("worktrees/old/locked"), "initializing").unwrap();
     world.repository.commit("main", "y", &[("a", Some("c"))]);
     let store = world.store();
     store.fetch(&[RefPattern::branches()]).await.unwrap();
-    assert!(!folder.join("objects/pack/tmp_pack_x").exists());
+    assert!(!folder.join("objects/pack/tmp_pack_x").exists() && !folder.join("worktrees").exists());
     drop(store);
     // A cache that was restored badly.
     let pack = std::fs::read_dir(folder.join("objects/pack"))
@@ -240,4 +242,54 @@ async fn a_commit_by_its_id_is_fetched_once() {
     assert!(world.server.take_requests().is_empty());
     let unknown = "1234567890123456789012345678901234567890".parse().unwrap();
     assert!(store.ensure_commit(unknown).await.is_err());
+}
+
+#[tokio::test]
+async fn a_cold_start_may_be_shallow_and_deepened_later() {
+    let world = World::new();
+    let old = world.repository.commit("main", "one", &[("a", Some("1"))]).parse().unwrap();
+    world.repository.commit("main", "two", &[("a", Some("2"))]);
+    let mut settings = world.settings();
+    settings.depth = Some(1);
+    let store = Stores::without_credentials(settings).get(world.repository.url()).unwrap();
+    let patterns = [RefPattern::branch("main").unwrap()];
+    store.fetch(&patterns).await.unwrap();
+    let tip = store.resolve("main").unwrap().unwrap();
+    assert!(!store.has(old));
+    let mut seen = 0;
+    store
+        .walk(&[tip], &[], |_| {
+            seen += 1;
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(seen, 1);
+    let commit = write(&store, Some(tip), "a", "3");
+    assert!(store.push(&[consign::git::RefUpdate::forward("refs/heads/main", Some(tip), commit)]).await.unwrap().landed());
+    let next = world.repository.commit("main", "four", &[("a", Some("4"))]);
+    store.fetch(&patterns).await.unwrap();
+    assert_eq!(store.tip("refs/heads/main").unwrap().to_string(), next);
+    assert!(store.is_ancestor(commit, next.parse().unwrap()).unwrap() && !store.has(old));
+    store.deepen(&patterns, None).await.unwrap();
+    assert!(store.is_ancestor(old, next.parse().unwrap()).unwrap());
+}
+
+#[tokio::test]
+async fn the_users_rewriting_of_urls_is_followed_with_credentials() {
+    let server = GitServer::with_password("bot", "s3cret");
+    server.repository("acme/private").commit("main", "x", &[("a", Some("b"))]);
+    let world = World::new();
+    let mut settings = world.settings();
+    settings.config = vec![(format!("url.http://{}/.insteadOf", server.host()), "https://git.example.com/".to_owned())];
+    let stores = Stores::new(
+        settings,
+        Arc::new(|url| {
+            assert_eq!(url.as_str(), "https://git.example.com/acme/private.git");
+            Some(Credential { username: "bot".into(), password: Secret::new("s3cret") })
+        }),
+    );
+    let store = stores.get("https://git.example.com/acme/private.git").unwrap();
+    store.fetch(&[RefPattern::branches()]).await.unwrap();
+    assert!(store.tip("refs/heads/main").is_some());
+    assert!(Arc::ptr_eq(&store, &stores.get("https://GIT.example.com/acme/private").unwrap()), "one store for both spellings");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use consign::git::{ChangeKind, CommitSpec, Conflict, EntryKind, Oid, RefPattern, Signer, Store, TagSpec, TreeEdit};
+use consign::git::{ChangeKind, CommitSpec, Conflict, EntryKind, Integration, Oid, RefPattern, Signer, Store, TagSpec, TreeEdit};
 
 use super::{World, signature, write};
 use crate::support::git_server::{run_git, sealed};
@@ -142,6 +142,9 @@ async fn tags_and_ssh_signatures_satisfy_git() {
     assert!(push.landed());
     assert_eq!(world.repository.tip("refs/tags/v1^{commit}").unwrap(), commit.to_string());
     assert_eq!(store.resolve("v1").unwrap(), Some(commit));
+    let read = store.annotation(tag).unwrap().unwrap();
+    assert_eq!((read.target, read.tagger.unwrap(), read.message.as_str()), (commit, signature(), "Release\n"), "without the signature below it");
+    assert_eq!(store.annotation(commit).unwrap(), None);
 }
 
 #[tokio::test]
@@ -181,4 +184,58 @@ async fn a_merge_fetches_only_the_files_both_sides_changed() {
     assert_eq!(store.file(merge.tree, "f").unwrap().unwrap(), b"one\n2\nthree\n");
     assert_eq!(world.server.take_requests().len(), 2, "three versions in one request");
     assert!(!store.has(store.entry(merge.tree, "big").unwrap().unwrap().oid));
+}
+
+#[tokio::test]
+async fn our_commits_go_onto_what_others_pushed() {
+    let world = World::new();
+    let store = world.store();
+    let base = write(&store, None, "values.yaml", "tag: 1\n");
+    let mine_1 = write(&store, Some(base), "a", "1\n");
+    let mine_2 = write(&store, Some(mine_1), "a", "2\n");
+    let theirs = write(&store, Some(base), "b", "b\n");
+    let Integration::Done(tip) = store.rebase(mine_2, theirs, None).await.unwrap() else { panic!("no conflict here") };
+    let (second, first) = (store.commit(tip).unwrap(), store.commit(store.commit(tip).unwrap().parents[0]).unwrap());
+    assert_eq!(first.parents, [theirs]);
+    assert_eq!(read(&store, first.tree), [("a", "1\n"), ("b", "b\n"), ("values.yaml", "tag: 1\n")].map(|(p, c)| (p.into(), c.into())).into());
+    assert_eq!(store.file(second.tree, "a").unwrap().unwrap(), b"2\n");
+    assert_eq!(store.rebase(mine_2, theirs, None).await.unwrap(), Integration::Done(tip), "deterministic");
+
+    assert_eq!(store.rebase(mine_1, base, None).await.unwrap(), Integration::Done(mine_1), "nothing new on their side");
+    assert_eq!(store.rebase(base, theirs, None).await.unwrap(), Integration::Done(theirs), "nothing of ours");
+    let (same, also) = (write(&store, Some(base), "values.yaml", "tag: 2\n"), write(&store, Some(theirs), "values.yaml", "tag: 2\n"));
+    assert_eq!(store.rebase(same, also, None).await.unwrap(), Integration::Done(also), "the same change is dropped");
+    let other = write(&store, Some(base), "values.yaml", "tag: 3\n");
+    let Integration::Conflict { commit, paths } = store.rebase(same, other, None).await.unwrap() else { panic!("a conflict") };
+    assert_eq!((commit, paths.keys().next().unwrap().as_str()), (same, "values.yaml"));
+
+    let Integration::Done(merge) = store.merge_commits(mine_2, theirs, &signature(), "Merge", None).await.unwrap() else {
+        panic!("no conflict here")
+    };
+    assert_eq!(store.commit(merge).unwrap().parents, [mine_2, theirs]);
+    assert!(matches!(store.merge_commits(same, other, &signature(), "Merge", None).await.unwrap(), Integration::Conflict { .. }));
+    let unrelated = write(&store, None, "x", "y");
+    assert_eq!(store.merge_commits(same, unrelated, &signature(), "Merge", None).await.unwrap(), Integration::Unrelated);
+    assert_eq!(store.merge_commits(mine_1, base, &signature(), "Merge", None).await.unwrap(), Integration::Done(mine_1));
+}
+
+#[tokio::test]
+async fn git_rebases_to_the_same_trees() {
+    let world = World::new();
+    let store = world.store();
+    // A chain of edits to one file on both sides, each to its own lines.
+    let lines = |edits: &[(usize, &str)]| {
+        let mut lines: Vec<String> = (0..40).map(|n| format!("line {n}\n")).collect();
+        edits.iter().for_each(|(n, text)| lines[*n] = format!("{text}\n"));
+        lines.concat()
+    };
+    let base = write(&store, None, "f", &lines(&[]));
+    let one = write(&store, Some(base), "f", &lines(&[(3, "mine 3")]));
+    let two = write(&store, Some(one), "f", &lines(&[(3, "mine 3"), (20, "mine 20")]));
+    let theirs = write(&store, Some(base), "f", &lines(&[(10, "their 10"), (35, "their 35")]));
+    let Integration::Done(tip) = store.rebase(two, theirs, None).await.unwrap() else { panic!("no conflict here") };
+    let folder = world.folder.path().join("git");
+    run_git(store.folder(), &["worktree", "add", "-q", "--detach", folder.to_str().unwrap(), &two.to_string()], b"");
+    run_git(&folder, &["rebase", "-q", &theirs.to_string()], b"");
+    assert_eq!(run_git(&folder, &["rev-parse", "HEAD^{tree}"], b""), store.commit(tip).unwrap().tree.to_string());
 }

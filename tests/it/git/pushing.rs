@@ -61,6 +61,7 @@ async fn a_hundred_refs_are_one_fetch_one_prefetch_one_push() {
     let outcome = store.push_group(units, &mut Recorded(&store)).await.unwrap();
     assert!(outcome.landed() && outcome.units.len() == 100);
     let (processes, requests) = (world.take_processes(), world.server.take_requests());
+    println!("warm: {} processes, {} requests", processes.len(), requests.len());
     assert!(processes.len() <= 14, "{} {processes:#?}", processes.len());
     assert!(requests.len() <= 7, "{} {requests:#?}", requests.len());
     assert_eq!(world.repository.file("env/s042", "all.yaml").as_deref(), Some("tag: 2\nstage: 42\n"));
@@ -142,19 +143,23 @@ async fn a_stale_ref_holds_the_group_back_until_it_is_built_again() {
 #[tokio::test]
 async fn a_cut_answer_is_settled_by_reading_the_refs() {
     let (world, store) = world_with(2).await;
-    world.server.inject("/git-receive-pack", Fault::CutAnswer);
-    let units: Vec<PushUnit> = (0..2).map(|n| unit(&store, &format!("s{n:03}"), "tag: 2\n")).collect();
-    let outcome = store.push_group(units, &mut Recorded(&store)).await.unwrap();
-    assert!(outcome.landed(), "{outcome:?}");
-    assert_eq!(world.repository.git(&["rev-list", "--count", "env/s000"]), "2", "once, not twice");
+    for (fault, content, commits) in [(Fault::CutAnswer, "tag: 2\n", "2"), (Fault::NoAnswer, "tag: 3\n", "3")] {
+        world.server.inject("/git-receive-pack", fault.clone());
+        let units: Vec<PushUnit> = (0..2).map(|n| unit(&store, &format!("s{n:03}"), content)).collect();
+        let outcome = store.push_group(units, &mut Recorded(&store)).await.unwrap();
+        assert!(outcome.landed(), "{fault:?} {outcome:?}");
+        for branch in ["env/s000", "consign/state"] {
+            assert_eq!(world.repository.git(&["rev-list", "--count", branch]), commits, "once, not twice");
+        }
+    }
 
     world.server.inject("service=git-receive-pack", Fault::Status(500));
-    let outcome = store.push_group(vec![unit(&store, "s000", "tag: 3\n")], &mut ()).await.unwrap();
+    let outcome = store.push_group(vec![unit(&store, "s000", "tag: 4\n")], &mut ()).await.unwrap();
     assert!(outcome.landed(), "nothing had moved, so it was pushed again");
     for _ in 0..4 {
         world.server.inject("service=git-receive-pack", Fault::Status(500));
     }
-    let failure = store.push_group(vec![unit(&store, "s000", "tag: 4\n")], &mut ()).await.unwrap_err();
+    let failure = store.push_group(vec![unit(&store, "s000", "tag: 5\n")], &mut ()).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Remote);
 }
 
@@ -212,4 +217,43 @@ async fn force_and_deletion_do_what_they_say_and_nothing_else() {
     assert_eq!(world.repository.tip(name), None);
     assert_eq!(store.tip(name), None);
     assert_eq!(store.push(&[RefUpdate::forward("--mirror", None, orphan)]).await.unwrap_err().kind, FailureKind::Config);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn racing_writers_lose_no_update() {
+    let world = World::new();
+    world.repository.commit("consign/state", "root", &[("counter", Some("0"))]);
+    let name = "refs/heads/consign/state";
+    let writers = (0..4).map(|n| {
+        let mut settings = world.settings();
+        settings.cache = world.folder.path().join(format!("cache-{n}"));
+        let stores = consign::git::Stores::without_credentials(settings);
+        let url = world.repository.url().to_owned();
+        tokio::spawn(async move {
+            let store = stores.get(&url).unwrap();
+            let mut lost = 0;
+            for step in 0..4 {
+                loop {
+                    store.fetch(&[RefPattern::new(name).unwrap()]).await.unwrap();
+                    let tip = store.tip(name).unwrap();
+                    let tree = store.commit(tip).unwrap().tree;
+                    let entry = store.entry(tree, "counter").unwrap().unwrap();
+                    store.prefetch(&[entry.oid]).await.unwrap();
+                    let count: u32 = String::from_utf8(store.blob(entry.oid).unwrap()).unwrap().parse().unwrap();
+                    let commit = write(&store, Some(tip), "counter", &(count + 1).to_string());
+                    let commit = write(&store, Some(commit), &format!("log/{n}-{step}"), "x");
+                    let push = store.push(&[RefUpdate::forward(name, Some(tip), commit)]).await.unwrap();
+                    match &push.refs[name] {
+                        RefOutcome::Updated => break,
+                        RefOutcome::Stale(_) => lost += 1,
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            lost
+        })
+    });
+    let lost: u32 = futures::future::join_all(writers).await.into_iter().map(|lost| lost.unwrap()).sum();
+    assert_eq!(world.repository.file("consign/state", "counter").as_deref(), Some("16"), "{lost} races were lost on the way");
+    assert_eq!(world.repository.git(&["ls-tree", "--name-only", "consign/state", "log/"]).lines().count(), 16);
 }

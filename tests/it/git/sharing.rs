@@ -76,10 +76,8 @@ async fn one_promotion_that_wants_what_is_not_there_fails_alone() {
     let file = store.entry(store.commit(store.resolve("main").unwrap().unwrap()).unwrap().tree, "a").unwrap().unwrap();
     let crew = Crew::new(PlainFlush);
     let (good, bad) = (crew.join(), crew.join());
-    let (good, bad) = tokio::join!(
-        good.prefetch(&store, vec![file.oid]),
-        bad.prefetch(&store, vec!["1234567890123456789012345678901234567890".parse().unwrap()])
-    );
+    let (good, bad) =
+        tokio::join!(good.prefetch(&store, vec![file.oid]), bad.prefetch(&store, vec!["1234567890123456789012345678901234567890".parse().unwrap()]));
     good.unwrap();
     assert!(bad.is_err());
     assert_eq!(store.blob(file.oid).unwrap(), b"b\n");

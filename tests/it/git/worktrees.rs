@@ -52,12 +52,8 @@ async fn a_sparse_working_tree_is_filled_by_one_request_and_makes_the_same_commi
         oid: store.write_blob(&rules.to_git(path, content, None).unwrap()).unwrap(),
     };
     let remove = |path: &str| TreeEdit::Remove { path: path.to_owned() };
-    let edits = [
-        put("apps/web/values.yaml", b"tag: 2\r\n"),
-        put("apps/web/new.yaml", b"new\n"),
-        remove("apps/web/old.yaml"),
-        remove("apps/web/x [y]*.yaml"),
-    ];
+    let edits =
+        [put("apps/web/values.yaml", b"tag: 2\r\n"), put("apps/web/new.yaml", b"new\n"), remove("apps/web/old.yaml"), remove("apps/web/x [y]*.yaml")];
     assert_eq!(store.edit_tree(base, &edits).unwrap(), by_git);
 
     let spec = CommitSpec { tree: by_git, parents: vec![head], author: signature(), committer: signature(), message: "Bump", signer: None };

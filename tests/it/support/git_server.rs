@@ -41,8 +41,10 @@ pub struct Logged {
 pub enum Fault {
     /// Nothing is done, this status is the answer.
     Status(u16),
-    /// All is done, but the answer is cut.
+    /// All is done, but the answer is cut in its middle.
     CutAnswer,
+    /// All is done, but the connection is closed without an answer. git's HTTP library then sends a request on a used connection again.
+    NoAnswer,
     /// All is done, later.
     Delay(Duration),
 }
@@ -265,10 +267,11 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
         sent: content.len() as u64,
         authorized: parts.headers.contains_key(header::AUTHORIZATION),
     });
-    let body = if matches!(fault, Some(Fault::CutAnswer)) {
-        Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]))
-    } else {
-        Body::from(content)
+    let cut = |parts: Vec<Result<Bytes, std::io::Error>>| Body::from_stream(futures::stream::iter(parts));
+    let body = match fault {
+        Some(Fault::CutAnswer) => cut(vec![Ok(content.slice(..content.len() / 2)), Err(std::io::Error::other("cut"))]),
+        Some(Fault::NoAnswer) => cut(vec![Err(std::io::Error::other("cut"))]),
+        _ => Body::from(content),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
