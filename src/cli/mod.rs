@@ -2,7 +2,9 @@
 
 pub mod eval;
 pub mod fsck;
+pub mod run;
 pub mod schema;
+pub mod session;
 pub mod validate;
 
 use std::path::PathBuf;
@@ -96,4 +98,76 @@ pub enum Format {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Verb {}
+pub enum Verb {
+    /// A tick: look, decide, act, write down, tell
+    Run(run::Args),
+    /// Check definitions and settings
+    Validate(validate::Args),
+    /// JSON Schemas for editors
+    Schema(schema::Args),
+    /// Evaluate an expression or template
+    Eval(eval::EvalArgs),
+    /// Check that the ledger equals its history
+    Fsck(FsckArgs),
+}
+
+/// Walks the ledger's history and checks that every commit is a legal change of the one before.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct FsckArgs {
+    /// How to say what was found.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Prints a document on stdout, as JSON or as text.
+#[allow(clippy::print_stdout, reason = "what a verb prints is its result")]
+pub fn print<T: serde::Serialize>(format: Format, document: &T, text: impl FnOnce() -> String) {
+    use std::io::Write as _;
+    let output = match format {
+        Format::Text => text(),
+        Format::Json => serde_json::to_string_pretty(document).unwrap_or_default() + "\n",
+    };
+    // A reader that has gone away is no reason to fail.
+    let _ = std::io::stdout().write_all(output.as_bytes());
+}
+
+/// Runs the command line; gives the exit code.
+pub async fn main(cli: Cli) -> u8 {
+    let session = session::Session::new(cli.global);
+    let result = dispatch(&session, cli.verb).await;
+    result.unwrap_or_else(|stopped| session.explain(&stopped))
+}
+
+async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session::Stopped> {
+    match verb {
+        Verb::Run(args) => run::run(session, &args).await,
+        Verb::Validate(args) => {
+            let root = session.root().await?;
+            let surroundings = validate::Surroundings {
+                root: &root,
+                definitions: &session.global.definitions,
+                env: &|name| session.env.get(name).cloned(),
+                now: session.now,
+                knowledge: crate::tick::knowledge::knowledge(session.global.local),
+                color: session.color(),
+                width: 100,
+            };
+            Ok(validate::run(&args, &surroundings, &mut std::io::stdout())?)
+        }
+        Verb::Schema(args) => {
+            schema::run(&args, &crate::tick::knowledge::knowledge(session.global.local), &mut std::io::stdout())?;
+            Ok(0)
+        }
+        Verb::Eval(args) => {
+            let value = eval::eval(&args, session.now)?;
+            print(Format::Json, &value, String::new);
+            Ok(0)
+        }
+        Verb::Fsck(args) => {
+            let world = session.open(true).await?;
+            let answer = fsck::run(world.ledger.branch().as_ref(), &world.stores, args.format).await?;
+            print(Format::Text, &(), || answer.text.clone());
+            Ok(if answer.ok { 0 } else { 3 })
+        }
+    }
+}

@@ -46,10 +46,14 @@ fn one(name: &str, knowledge: &Knowledge<'_>) -> Result<String, Failure> {
         return Ok(yaml.to_owned());
     }
     let tasks = builtin::TASKS.iter().filter_map(|(file, _)| file.strip_suffix(".yaml"));
-    let known: Vec<&str> = Kind::all().map(|kind| kind.name).chain(["settings"]).chain(tasks).chain(knowledge.step_kinds.iter().map(String::as_str)).collect();
+    let known: Vec<&str> =
+        Kind::all().map(|kind| kind.name).chain(["settings"]).chain(tasks).chain(knowledge.step_kinds.iter().map(String::as_str)).collect();
     let hint = match nearest(name, known.iter().copied()) {
         Some(known) => format!("did you mean `{known}`?"),
-        None => format!("known: {}; `consign schema --steps` lists the steps", Kind::all().map(|kind| format!("`{}`", kind.name)).collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "known: {}; `consign schema --steps` lists the steps",
+            Kind::all().map(|kind| format!("`{}`", kind.name)).collect::<Vec<_>>().join(", ")
+        ),
     };
     Err(Failure::new(FailureKind::Usage, format!("there is no schema of `{name}`")).hint(hint))
 }

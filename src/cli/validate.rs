@@ -173,7 +173,9 @@ pub fn read_paths(paths: &[PathBuf]) -> Result<Vec<SourceFile>, Failure> {
 }
 
 fn read_into(path: &Path, shown: &str, files: &mut Vec<SourceFile>) -> Result<(), Failure> {
-    let cannot = |error: io::Error| Failure::new(FailureKind::Usage, format!("`{shown}` cannot be read: {error}")).hint("name files or folders that are there");
+    let cannot = |error: io::Error| {
+        Failure::new(FailureKind::Usage, format!("`{shown}` cannot be read: {error}")).hint("name files or folders that are there")
+    };
     if !std::fs::metadata(path).map_err(cannot)?.is_dir() {
         let bytes = std::fs::read(path).map_err(cannot)?;
         // Settings are checked on their own.
@@ -182,8 +184,11 @@ fn read_into(path: &Path, shown: &str, files: &mut Vec<SourceFile>) -> Result<()
         }
         return Ok(());
     }
-    let mut names: Vec<String> =
-        std::fs::read_dir(path).map_err(cannot)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| name != ".git").collect();
+    let mut names: Vec<String> = std::fs::read_dir(path)
+        .map_err(cannot)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name != ".git")
+        .collect();
     names.sort();
     for name in names {
         let below = path.join(&name);

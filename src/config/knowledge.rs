@@ -15,39 +15,6 @@ pub enum RepositoryKind {
     Chart,
 }
 
-/// Where an expression stands; says its form and what it may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ExpressionSite {
-    /// A template (`${{ }}`) in a step's configuration.
-    StepConfig,
-    /// A step's `if`: a template.
-    StepIf,
-    /// A variable: a template.
-    Variable,
-    /// An argument of a verification: a template.
-    VerificationArgument,
-    /// `expressionFilter` of a branch: a bare expression.
-    CommitFilter,
-    /// `expressionFilter` of tags: a bare expression.
-    TagFilter,
-    /// `freightCreationCriteria.expression`: a bare expression.
-    FreightCreation,
-    /// Condition of a link: a bare expression.
-    LinkCondition,
-}
-
-/// Why an expression does not compile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpressionError {
-    /// What is wrong.
-    pub message: String,
-    /// Where in the text, in bytes, if known.
-    pub offset: Option<usize>,
-}
-
-/// Compiles an expression of a site.
-pub type CompileExpression<'a> = dyn Fn(ExpressionSite, &str) -> Result<(), ExpressionError> + Sync + 'a;
-
 /// Completes a freight made by hand for a warehouse; the last argument says whether an alias is taken. `Err`: field and message of each violation.
 pub type FreightByHand<'a> = dyn Fn(&Warehouse, Freight, &dyn Fn(&str) -> bool) -> Result<Freight, Vec<(String, String)>> + Sync + 'a;
 
@@ -58,8 +25,6 @@ pub struct Knowledge<'a> {
     pub step_kinds: &'a [String],
     /// The JSON Schema of a step kind's configuration.
     pub step_schema: &'a (dyn Fn(&str) -> Option<Value> + Sync),
-    /// Compiles an expression.
-    pub expression: &'a CompileExpression<'a>,
     /// Whether a version constraint can be read; `Err` says why not.
     pub constraint: &'a (dyn Fn(&str) -> Result<(), String> + Sync),
     /// The form of an address in which equal repositories are equal.
@@ -77,7 +42,6 @@ impl Default for Knowledge<'_> {
         Self {
             step_kinds: &[],
             step_schema: &|_| None,
-            expression: &|_, _| Ok(()),
             constraint: &|_| Ok(()),
             normalize: &|_, url| url.trim().to_lowercase(),
             freight_by_hand: &|_, freight, _| Ok(freight),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::admission::kinds::{KARGO, Kind};
 use super::admission::{Admitted, Class, Finding, NamespaceState, World, admit, text, warehouse};
 use super::document::Document;
-use super::yaml::{FieldPath, Node, Options, parse_documents};
+use super::yaml::{Content, FieldPath, Node, Options, parse_documents};
 use super::{Knowledge, builtin, check};
 use crate::diagnostic::{Diagnostic, FileId, Place, Severity, SourceMap, nearest};
 use crate::model::{Metadata, Project, ProjectName, PromotionTask, TaskKind};
@@ -108,9 +108,8 @@ pub fn load(files: &[SourceFile], options: &LoadOptions<'_>) -> Loaded {
     };
     let found = check::all(&context);
     loaded.diagnostics.extend(found);
-    let order = |diagnostic: &Diagnostic| {
-        diagnostic.primary.as_ref().map(|label| (loaded.sources.path(label.place.file).to_owned(), label.place.span.start))
-    };
+    let order =
+        |diagnostic: &Diagnostic| diagnostic.primary.as_ref().map(|label| (loaded.sources.path(label.place.file).to_owned(), label.place.span.start));
     loaded.diagnostics.sort_by_cached_key(order);
     loaded.diagnostics.dedup();
     loaded
@@ -146,7 +145,11 @@ impl Loader<'_> {
                 let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();
                 let file = self.loaded.sources.add(path, good);
                 let place = Place { file, span: error.valid_up_to()..error.valid_up_to() };
-                return self.report(Diagnostic::error("config/encoding", format!("`{path}` is not UTF-8")).at(place, "cannot be read from here").help("save the file as UTF-8"));
+                return self.report(
+                    Diagnostic::error("config/encoding", format!("`{path}` is not UTF-8"))
+                        .at(place, "cannot be read from here")
+                        .help("save the file as UTF-8"),
+                );
             }
         };
         let file = self.loaded.sources.add(path, text);
@@ -155,6 +158,10 @@ impl Loader<'_> {
             self.take(file, node);
         }
         if let Some(error) = read.error {
+            if text.contains("Secret") {
+                // What cannot be read may be a Secret; nothing but its keys is shown.
+                self.hide_values(file, text);
+            }
             let code = if error.earlier.is_some() { "config/duplicate-key" } else { "config/yaml" };
             let mut diagnostic = Diagnostic::error(code, error.message).at(Place { file, span: error.span }, "here");
             diagnostic.help = error.help;
@@ -165,6 +172,25 @@ impl Loader<'_> {
         }
     }
 
+    /// Hides every value below a node; keys stay.
+    fn hide_scalars(&mut self, file: FileId, node: &Node) {
+        match &node.content {
+            Content::Mapping(entries) => entries.iter().for_each(|entry| self.hide_scalars(file, &entry.value)),
+            Content::List(items) => items.iter().for_each(|item| self.hide_scalars(file, item)),
+            _ => self.loaded.sources.hide(file, node.span.clone()),
+        }
+    }
+
+    /// Hides what follows the key on each line, and lines without one.
+    fn hide_values(&mut self, file: FileId, text: &str) {
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            let value = line.find(": ").map_or_else(|| if line.trim_end().ends_with(':') { line.len() } else { 0 }, |colon| colon + 2);
+            self.loaded.sources.hide(file, start + value..start + line.len());
+            start += line.len();
+        }
+    }
+
     /// Takes one document: ours, somebody else's, or wrong.
     fn take(&mut self, file: FileId, node: Node) {
         let place = |path: &str| Place { file, span: node.locate(&FieldPath::root().field(path)) };
@@ -172,11 +198,18 @@ impl Loader<'_> {
         let (Some(api_version), Some(kind_name)) = (node.get("apiVersion").and_then(Node::as_str), node.get("kind").and_then(Node::as_str)) else {
             let missing = if node.get("kind").and_then(Node::as_str).is_none() { "kind" } else { "apiVersion" };
             return self.report(
-                Diagnostic::error("config/not-a-resource", format!("this document has no `{missing}`"))
-                    .at(whole, "not a resource")
-                    .help(format!("a definition begins with `apiVersion: {KARGO}` and `kind:`; other files belong outside of the definitions folders")),
+                Diagnostic::error("config/not-a-resource", format!("this document has no `{missing}`")).at(whole, "not a resource").help(format!(
+                    "a definition begins with `apiVersion: {KARGO}` and `kind:`; other files belong outside of the definitions folders"
+                )),
             );
         };
+        if kind_name == "Secret" {
+            for field in ["data", "stringData"] {
+                if let Some(values) = node.get(field) {
+                    self.hide_scalars(file, values);
+                }
+            }
+        }
         let kargo = api_version.contains("kargo.akuity.io") && !api_version.starts_with("ee.");
         let Some(kind) = Kind::find(kind_name).filter(|kind| kind.api_version == api_version) else {
             let known: Vec<&str> = Kind::all().filter(|kind| kind.api_version == KARGO).map(|kind| kind.name).collect();
@@ -191,7 +224,9 @@ impl Loader<'_> {
                         || format!("known: {}", known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")),
                         |kind| format!("did you mean `{kind}`?"),
                     );
-                    Diagnostic::error("config/unknown-kind", format!("`{kind_name}` is not a kind of Kargo")).at(place("kind"), "unknown kind").help(help)
+                    Diagnostic::error("config/unknown-kind", format!("`{kind_name}` is not a kind of Kargo"))
+                        .at(place("kind"), "unknown kind")
+                        .help(help)
                 }
                 _ => Diagnostic::note("config/other-kind", format!("{kind_name} ({api_version}) is not read")).at(place("kind"), "skipped"),
             };
@@ -212,7 +247,8 @@ impl Loader<'_> {
 
     fn projects(&self) -> Projects {
         let documents = &self.loaded.documents;
-        let mut names: BTreeSet<String> = documents.iter().filter(|document| document.kind.name == "Project").map(|document| document.name.clone()).collect();
+        let mut names: BTreeSet<String> =
+            documents.iter().filter(|document| document.kind.name == "Project").map(|document| document.name.clone()).collect();
         let mut foreign = BTreeSet::new();
         for namespace in documents.iter().filter(|document| document.kind.name == "Namespace") {
             if text(&namespace.object, "/metadata/labels/kargo.akuity.io~1project") == "true" {
@@ -223,7 +259,8 @@ impl Loader<'_> {
         }
         let inferred = names.is_empty();
         if inferred {
-            let of_projects = |document: &&Document| !document.kind.cluster_scoped && document.kind.api_version == KARGO && !document.namespace.is_empty();
+            let of_projects =
+                |document: &&Document| !document.kind.cluster_scoped && document.kind.api_version == KARGO && !document.namespace.is_empty();
             names.extend(documents.iter().filter(of_projects).map(|document| document.namespace.clone()).filter(|name| !foreign.contains(name)));
         }
         Projects { names, foreign, inferred }
@@ -247,7 +284,11 @@ impl Loader<'_> {
                 format!("add `namespace:` with one of {}", projects.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
             };
             let place = document.key_place(&FieldPath::root().field("metadata"));
-            found.push(Diagnostic::error("config/no-project", format!("it is not clear which project {} belongs to", document.title())).at(place, "no namespace").help(help));
+            found.push(
+                Diagnostic::error("config/no-project", format!("it is not clear which project {} belongs to", document.title()))
+                    .at(place, "no namespace")
+                    .help(help),
+            );
         }
         self.loaded.diagnostics.extend(found);
     }
@@ -272,8 +313,13 @@ impl Loader<'_> {
             if !document.kind.cluster_scoped && document.namespace.is_empty() {
                 continue;
             }
-            let world =
-                World { namespace: &namespace, warehouses: &warehouses, aliases: &aliases, now: self.options.now, knowledge: &self.options.knowledge };
+            let world = World {
+                namespace: &namespace,
+                warehouses: &warehouses,
+                aliases: &aliases,
+                now: self.options.now,
+                knowledge: &self.options.knowledge,
+            };
             let admitted = admit(document.kind, &document.object, &world);
             let key = (document.namespace.clone(), document.name.clone());
             self.tell(at, &admitted, projects);
@@ -373,11 +419,8 @@ impl Loader<'_> {
     }
 
     fn resolve(&mut self, projects: &Projects) {
-        let mut resolved: BTreeMap<String, Project> = projects
-            .names
-            .iter()
-            .map(|name| (name.clone(), Project { name: ProjectName::new(name.as_str()), ..Project::default() }))
-            .collect();
+        let mut resolved: BTreeMap<String, Project> =
+            projects.names.iter().map(|name| (name.clone(), Project { name: ProjectName::new(name.as_str()), ..Project::default() })).collect();
         let mut found = Vec::new();
         for document in self.loaded.documents.iter().filter(|document| document.accepted) {
             if let Err(reason) = put(document, &mut resolved, &mut self.loaded.cluster_config) {
@@ -510,4 +553,3 @@ fn read<T: DeserializeOwned>(object: &Value) -> Result<T, String> {
 fn data_of(object: &Value) -> Result<BTreeMap<String, String>, String> {
     object.get("data").map_or_else(|| Ok(BTreeMap::new()), |data| serde_json::from_value(data.clone()).map_err(|error| error.to_string()))
 }
-

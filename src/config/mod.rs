@@ -14,7 +14,7 @@ mod settings;
 mod settings_file;
 pub mod yaml;
 
-pub use knowledge::{CompileExpression, ExpressionError, ExpressionSite, FreightByHand, Knowledge, RepositoryKind};
+pub use knowledge::{FreightByHand, Knowledge, RepositoryKind};
 pub use load::{LoadOptions, Loaded, SourceFile, load};
 pub use secret::Secret;
 pub use settings::*;

@@ -23,7 +23,11 @@ impl Settings {
         let Some(node) = documents.next() else { return (Self::default(), Vec::new()) };
         let mut found = Vec::new();
         if let Some(second) = documents.next() {
-            found.push(Diagnostic::error("settings/yaml", "the settings are one document").at(Place { file, span: second.locate_key(&FieldPath::root()) }, "a second one").help("put everything above the `---`"));
+            found.push(
+                Diagnostic::error("settings/yaml", "the settings are one document")
+                    .at(Place { file, span: second.locate_key(&FieldPath::root()) }, "a second one")
+                    .help("put everything above the `---`"),
+            );
         }
         let mut value = node.to_json();
         let schema = Self::json_schema();
@@ -42,7 +46,10 @@ impl Settings {
         match serde_json::from_value(value) {
             Ok(settings) => (settings, found),
             Err(error) => {
-                found.push(Diagnostic::error("settings/value", error.to_string()).at(Place { file, span: node.locate_key(&FieldPath::root()) }, "in this file"));
+                found.push(
+                    Diagnostic::error("settings/value", error.to_string())
+                        .at(Place { file, span: node.locate_key(&FieldPath::root()) }, "in this file"),
+                );
                 (Self::default(), found)
             }
         }
@@ -98,7 +105,9 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value, node: &Node,
             };
             Diagnostic::error("settings/unknown-value", format!("`{written}` is not possible here")).at(at, "unknown value").help(help)
         }
-        _ => Diagnostic::error("settings/value", format!("this value is not possible here: {error}")).at(at, "not accepted").help("see `consign schema settings`"),
+        _ => Diagnostic::error("settings/value", format!("this value is not possible here: {error}"))
+            .at(at, "not accepted")
+            .help("see `consign schema settings`"),
     };
     found.push(diagnostic);
 }
@@ -123,7 +132,13 @@ fn schema_at<'s>(schema: &'s Value, path: &FieldPath) -> &'s Value {
     let resolve = |at: &'s Value| match at.get("$ref").and_then(Value::as_str).and_then(|reference| schema.pointer(reference.strip_prefix('#')?)) {
         Some(target) => target,
         // An optional value is a choice between itself and null.
-        None => at.get("anyOf").and_then(|forms| forms.get(0)).and_then(|form| form.get("$ref")).and_then(Value::as_str).and_then(|reference| schema.pointer(reference.strip_prefix('#')?)).unwrap_or(at),
+        None => at
+            .get("anyOf")
+            .and_then(|forms| forms.get(0))
+            .and_then(|form| form.get("$ref"))
+            .and_then(Value::as_str)
+            .and_then(|reference| schema.pointer(reference.strip_prefix('#')?))
+            .unwrap_or(at),
     };
     path.0.iter().fold(resolve(schema), |at, segment| {
         let below = match segment {

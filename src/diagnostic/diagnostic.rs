@@ -131,6 +131,7 @@ struct Source {
     path: String,
     text: Arc<str>,
     line_starts: Vec<usize>,
+    hidden: Vec<Range<usize>>,
 }
 
 /// The texts that diagnostics point into.
@@ -144,7 +145,7 @@ impl SourceMap {
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
         let text = text.into();
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        self.sources.push(Source { path: path.into(), text, line_starts });
+        self.sources.push(Source { path: path.into(), text, line_starts, hidden: Vec::new() });
         FileId(self.sources.len() - 1)
     }
 
@@ -156,6 +157,28 @@ impl SourceMap {
     /// The text of a file.
     pub fn text(&self, file: FileId) -> &str {
         &self.sources[file.0].text
+    }
+
+    /// Hides bytes of a file from everything that shows its lines: values of secrets.
+    pub fn hide(&mut self, file: FileId, span: Range<usize>) {
+        self.sources[file.0].hidden.push(span);
+    }
+
+    /// The text of a file as it may be shown: hidden bytes are `*`, places stay where they are.
+    pub fn shown(&self, file: FileId) -> String {
+        let source = &self.sources[file.0];
+        if source.hidden.is_empty() {
+            return source.text.as_ref().to_owned();
+        }
+        let mut shown = String::with_capacity(source.text.len());
+        for (at, character) in source.text.char_indices() {
+            if !character.is_whitespace() && source.hidden.iter().any(|span| span.contains(&at)) {
+                shown.extend(std::iter::repeat_n('*', character.len_utf8()));
+            } else {
+                shown.push(character);
+            }
+        }
+        shown
     }
 
     /// The text of a place; empty if the place is not within the file.
@@ -187,6 +210,15 @@ impl SourceMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hidden_bytes_are_shown_as_stars_in_place() {
+        let mut sources = SourceMap::default();
+        let file = sources.add("a.yaml", "a: größe\nb: 2\n");
+        sources.hide(file, 3.."a: größe".len());
+        assert_eq!(sources.shown(file), "a: *******\nb: 2\n");
+        assert_eq!(sources.text(file), "a: größe\nb: 2\n");
+    }
 
     #[test]
     fn positions_count_characters_from_one() {

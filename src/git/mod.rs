@@ -13,6 +13,7 @@
 //!
 //! The network is git's (a filtered `fetch`, an exact-object `fetch --stdin`, one atomic `push`), everything local is gix's.
 
+mod checkout;
 mod command;
 mod commit;
 mod crew;
@@ -35,6 +36,7 @@ mod verify;
 mod words;
 mod worktree;
 
+pub use checkout::{UserCheckout, checkout};
 pub use command::{Git, Stats};
 pub use commit::{CommitSpec, Signature, Signer, TagSpec};
 pub use crew::{Crew, Flush, Member, PlainFlush};

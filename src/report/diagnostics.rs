@@ -172,7 +172,7 @@ impl Framed {
         };
         let Some(primary) = &diagnostic.primary else { return framed };
         let file = primary.place.file;
-        framed.source = Some(NamedSource::new(sources.path(file), sources.text(file).to_owned()));
+        framed.source = Some(NamedSource::new(sources.path(file), sources.shown(file)));
         framed.labels.push(LabeledSpan::new_primary_with_span(Some(primary.text.clone()), first_line(&primary.place, sources)));
         for label in &diagnostic.related {
             if label.place.file == file {

@@ -1,5 +1,6 @@
 //! Every sentence the user reads; renders, never decides.
 
+pub mod failures;
 pub mod fsck;
 pub mod diagnostics;
 pub mod graph;

@@ -12,7 +12,6 @@ use super::view::required;
 use crate::diagnostic::{Failure, FailureKind};
 use crate::discover::DiscoveryError;
 use crate::discover::git::{GitFinding, GitQuery, History};
-use crate::expr::{self, Context};
 use crate::freight::assemble::{self, Automatic, NoFreight};
 use crate::git::{RefPattern, Store};
 use crate::ledger::{Chain, RecordPath, Scope};
@@ -105,12 +104,7 @@ fn assemble(
     if before != Some(&found) {
         found.discovered_at = Some(world.occasion.now);
     }
-    let criteria = |expression: &str, discovered: &DiscoveredArtifacts| {
-        let mut context = Context::default();
-        context.discovered = Arc::new(discovered.clone());
-        context.now = world.occasion.now;
-        expr::criteria(expression, &context).map_err(|error| error.to_string())
-    };
+    let found = Arc::new(found);
     let mut unreadable = None;
     let exists = |name: &crate::model::FreightName| match chain.state().version(&RecordPath::Freight(project.name.clone(), name.clone())) {
         Ok(version) => version.is_some(),
@@ -119,11 +113,11 @@ fn assemble(
             true
         }
     };
-    let automatic = assemble::automatic(warehouse, &found, exists, &criteria);
+    let automatic = assemble::automatic(warehouse, &found, exists, world.occasion.now);
     if let Some(failure) = unreadable {
         return Err(failure);
     }
-    status.discovered_artifacts = Some(found);
+    status.discovered_artifacts = Some(Arc::unwrap_or_clone(found));
     let freight = match automatic {
         Automatic::New(freight) => Some(*freight),
         Automatic::Exists(name) => {

@@ -171,7 +171,7 @@ impl World {
             _ => return Err(tip.err().map_or_else(|| Failure::new(FailureKind::Internal, "no tree to read definitions from"), |failure| failure).into()),
         };
         let registry = Registry::built_in();
-        let mut loaded = load_definitions(&files, &registry, open.local, &open.occasion);
+        let mut loaded = load_definitions(&files, open.local, &open.occasion);
         if !loaded.is_usable() {
             return Err(CannotOpen::Files(Box::new(Unusable { diagnostics: std::mem::take(&mut loaded.diagnostics), sources: std::mem::take(&mut loaded.sources) })));
         }
@@ -244,8 +244,9 @@ impl World {
 }
 
 /// Loads definitions with everything that the checks can know.
-pub fn load_definitions(files: &[SourceFile], registry: &Registry, local: bool, occasion: &Occasion) -> Loaded {
-    super::knowledge::with(registry, local, |knowledge| config::load(files, &config::LoadOptions { strict: false, now: occasion.now, knowledge }))
+pub fn load_definitions(files: &[SourceFile], local: bool, occasion: &Occasion) -> Loaded {
+    let options = config::LoadOptions { strict: false, now: occasion.now, knowledge: super::knowledge::knowledge(local) };
+    config::load(files, &options)
 }
 
 fn ledger_reference(branch: &str) -> String {

@@ -147,7 +147,10 @@ impl<'w, 'c> Rounds<'w, 'c> {
             Action::Abort { stage, promotion, reason } => self.end(view, &stage, &promotion, PromotionPhase::Aborted, &reason).await,
             Action::Supersede { stage, promotion, by } => {
                 let reason = format!("superseded by {}", view.alias(&by));
-                self.end(view, &stage, &promotion, PromotionPhase::Aborted, &reason).await
+                match self.end(view, &stage, &promotion, PromotionPhase::Aborted, &reason).await {
+                    Ok(again) => transitions::supersede(self.chain, project, &stage, &promotion, &by).await.map(|()| again),
+                    Err(stop) => Err(stop),
+                }
             }
             Action::Fail { stage, promotion, message } => self.end(view, &stage, &promotion, PromotionPhase::Errored, &message).await,
             Action::Run { stage, promotion } => {

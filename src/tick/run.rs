@@ -126,8 +126,10 @@ async fn one(
     }
     let opened: Arc<Mutex<Vec<Proposal>>> = Arc::default();
     let forges = super::forges::forges(world, known, numbers, Arc::clone(&opened));
+    let mut tools = Tools::default();
+    (tools.kustomize, tools.helm) = (world.settings.tools.kustomize.clone(), world.settings.tools.helm.clone());
     let doors = Doors {
-        tools: Tools { kustomize: world.settings.tools.kustomize.clone(), helm: world.settings.tools.helm.clone(), ..Tools::default() },
+        tools,
         forges: Some(forges),
         ui_base_url: world.ui_base_url(),
     };

@@ -263,6 +263,21 @@ pub async fn end_promotion(chain: &mut Chain<'_>, place: &Place, phase: Promotio
         .await
 }
 
+/// Remembers which freight took a promotion's place: what made way is no failure.
+///
+/// # Errors
+/// Stale, if the promotion is gone.
+pub async fn supersede(chain: &mut Chain<'_>, project: &ProjectName, stage: &StageName, name: &PromotionName, by: &FreightName) -> Result<(), Stop> {
+    let key = name.to_string();
+    let (project, stage, name, by) = (project.clone(), stage.clone(), name.clone(), by.clone());
+    chain
+        .apply(&key, move |draft| {
+            draft.promotion_mut(&project, &stage, &name)?.status.consign.superseded_by = by.clone();
+            Ok(())
+        })
+        .await
+}
+
 /// Writes down how far a verification came.
 ///
 /// # Errors

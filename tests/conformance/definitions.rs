@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use consign::config::admission::kinds::Kind;
 use consign::config::admission::{Admitted, Class, Finding, Layer, NamespaceState, World, admit, freight_update};
 use consign::config::yaml::FieldPath;
-use consign::config::{Knowledge, RepositoryKind};
-use consign::freight;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Outcome, Runner, judge};
+use crate::harness::{Runner, judge};
 
 #[path = "definitions/promotion.rs"]
 mod promotion;
@@ -30,6 +29,20 @@ pub struct There {
     pub objects: BTreeMap<(String, String, String), Value>,
 }
 
+impl There {
+    /// A resource as its type.
+    pub fn read<T: DeserializeOwned>(&self, kind: &str, namespace: &str, name: &str) -> Option<T> {
+        let object = self.objects.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))?;
+        Some(serde_json::from_value(object.clone()).expect("an admitted resource has its type"))
+    }
+
+    /// All resources of a kind in a namespace.
+    pub fn all<T: DeserializeOwned>(&self, kind: &str, namespace: &str) -> Vec<T> {
+        let of_kind = self.objects.keys().filter(|(known, there, _)| known == kind && there == namespace);
+        of_kind.filter_map(|(_, _, name)| self.read(kind, namespace, name)).collect()
+    }
+}
+
 fn run(case: &Value) -> Value {
     let docs = case["docs"].as_array().expect("docs");
     let foreign: BTreeSet<&str> = docs
@@ -43,28 +56,13 @@ fn run(case: &Value) -> Value {
         name if foreign.contains(name) => NamespaceState::Foreign,
         _ => NamespaceState::Project,
     };
-    let knowledge = Knowledge {
-        constraint: &|text| text.parse::<freight::semver::Constraint>().map(|_| ()).map_err(|error| error.to_string()),
-        normalize: &|kind, url| match kind {
-            RepositoryKind::Git => freight::url::git(url),
-            RepositoryKind::Image => freight::url::image(url),
-            RepositoryKind::Chart => freight::url::chart(url),
-        },
-        freight_by_hand: &|warehouse, made, taken| {
-            freight::assemble::by_hand(warehouse, made, taken)
-                .map_err(|violations| violations.into_iter().map(|violation| (violation.field.to_owned(), violation.to_string())).collect())
-        },
-        freight_alias: &|name| freight::alias::alias_of(name, |_| false),
-        ..Knowledge::default()
-    };
+    let knowledge = consign::tick::knowledge::knowledge(false);
     let mut there = There::default();
     let admitted = RefCell::new(None);
     for (at, doc) in docs.iter().enumerate() {
         let last = at + 1 == docs.len();
         let kind_name = doc["kind"].as_str().unwrap_or_default();
-        let key = |object: &Value| {
-            (kind_name.to_owned(), text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned())
-        };
+        let key = |object: &Value| (kind_name.to_owned(), text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned());
         if last && case["op"] == "delete" {
             return promotion::delete(doc, &there);
         }
@@ -91,8 +89,8 @@ fn run(case: &Value) -> Value {
             Some(kind) => admit(kind, doc, &world),
             None => Admitted { object: doc.clone(), refused: Vec::new(), unknown: Vec::new(), respelled: Vec::new() },
         };
-        if matches!(kind_name, "Promotion" | "PromotionRequest") && outcome.refused.is_empty() {
-            promotion::admit(&mut outcome, &there);
+        if kind_name == "Promotion" {
+            promotion::admit(&mut outcome, doc, &there);
         }
         if kind_name == "Freight" {
             update_of_freight(doc, there.objects.get(&key(doc)), &mut outcome);
@@ -233,7 +231,9 @@ fn same_values(want: Option<&Value>, got: Option<&Value>) -> bool {
         (Some(Value::String(want)), Some(Value::String(got))) => {
             want == got
                 || (want == "<generated>" && !got.is_empty())
-                || want.split_once("<ulid>").is_some_and(|(start, end)| got.starts_with(start) && got.ends_with(end) && got.len() == want.len() - 6 + 26)
+                || want
+                    .split_once("<ulid>")
+                    .is_some_and(|(start, end)| got.starts_with(start) && got.ends_with(end) && got.len() == want.len() - 6 + 26)
         }
         (want, got) => want == got,
     }

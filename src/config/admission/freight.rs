@@ -34,13 +34,16 @@ pub(super) fn admit(admitted: &mut Admitted, world: &World<'_>) {
     for (list, field, needs) in [("commits", "id", "a commit id"), ("charts", "version", "a version")] {
         for (n, artifact) in items(object, &format!("/{list}")).iter().enumerate() {
             if text(artifact, &format!("/{field}")).is_empty() {
-                refused.push(Finding::webhook(Class::Required, at(list).index(n).field(field), format!("{needs} is missing")).help(format!("add `{field}:`")));
+                refused.push(
+                    Finding::webhook(Class::Required, at(list).index(n).field(field), format!("{needs} is missing")).help(format!("add `{field}:`")),
+                );
             }
         }
     }
     for (n, image) in items(object, "/images").iter().enumerate() {
         if text(image, "/tag").is_empty() && text(image, "/digest").is_empty() {
-            refused.push(Finding::webhook(Class::Required, at("images").index(n), "an image needs a tag or a digest").help("add `tag:` and `digest:`"));
+            refused
+                .push(Finding::webhook(Class::Required, at("images").index(n), "an image needs a tag or a digest").help("add `tag:` and `digest:`"));
         }
     }
     let warehouse = world

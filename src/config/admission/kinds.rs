@@ -64,8 +64,18 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         kargo("Freight", false, freight()),
         kargo("Promotion", false, vec![must("spec", promotion(), "what is promoted where")]),
         kargo("Target", false, vec![may("spec", object([may("params", map(Schema::Any), "read in steps as `target.params`")]), "")]),
-        Kind { name: "AnalysisTemplate", api_version: ARGO, cluster_scoped: false, schema: resource(vec![must("spec", analysis(), "metrics to measure")]) },
-        Kind { name: "ClusterAnalysisTemplate", api_version: ARGO, cluster_scoped: true, schema: resource(vec![must("spec", analysis(), "metrics to measure")]) },
+        Kind {
+            name: "AnalysisTemplate",
+            api_version: ARGO,
+            cluster_scoped: false,
+            schema: resource(vec![must("spec", analysis(), "metrics to measure")]),
+        },
+        Kind {
+            name: "ClusterAnalysisTemplate",
+            api_version: ARGO,
+            cluster_scoped: true,
+            schema: resource(vec![must("spec", analysis(), "metrics to measure")]),
+        },
         Kind {
             name: "ConfigMap",
             api_version: "v1",
@@ -87,12 +97,7 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
                 may("immutable", Schema::Bool, ""),
             ]),
         },
-        Kind {
-            name: "Namespace",
-            api_version: "v1",
-            cluster_scoped: true,
-            schema: resource(vec![may("spec", Schema::Any, "")]),
-        },
+        Kind { name: "Namespace", api_version: "v1", cluster_scoped: true, schema: resource(vec![may("spec", Schema::Any, "")]) },
     ]
 });
 
@@ -237,7 +242,11 @@ fn stage() -> Schema {
                     "templates whose metrics run together",
                 ),
                 may("analysisRunMetadata", object([may("labels", map(text()), ""), may("annotations", map(text()), "")]), ""),
-                may("args", list(object([must("name", text(), ""), must("value", text(), "a template that gives text")])), "arguments of the templates"),
+                may(
+                    "args",
+                    list(object([must("name", text(), ""), must("value", text(), "a template that gives text")])),
+                    "arguments of the templates",
+                ),
             ]),
             "what runs after a promotion before its freight counts as verified",
         ),
@@ -301,8 +310,7 @@ fn secret_reference() -> Schema {
 }
 
 /// The kinds of webhook receiver, as fields of an entry.
-pub(crate) const RECEIVERS: [&str; 10] =
-    ["azure", "artifactory", "bitbucket", "dockerhub", "generic", "gitea", "github", "gitlab", "harbor", "quay"];
+pub(crate) const RECEIVERS: [&str; 10] = ["azure", "artifactory", "bitbucket", "dockerhub", "generic", "gitea", "github", "gitlab", "harbor", "quay"];
 
 fn receivers() -> Schema {
     let mut fields = vec![must("name", text(), "unique name")];

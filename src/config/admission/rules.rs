@@ -55,10 +55,8 @@ pub(super) fn rules(kind: &Kind, object: &Value) -> Vec<Finding> {
                 }
             }
         }
-        "Promotion" => {
-            if object.pointer("/spec/freight").is_some() == object.pointer("/spec/origin").is_some() {
-                found.push(Finding::rule(at("spec"), "exactly one of `freight` and `origin` must be set"));
-            }
+        "Promotion" if object.pointer("/spec/freight").is_some() == object.pointer("/spec/origin").is_some() => {
+            found.push(Finding::rule(at("spec"), "exactly one of `freight` and `origin` must be set"));
         }
         _ => {}
     }
@@ -135,9 +133,7 @@ fn stage(object: &Value, found: &mut Vec<Finding>) {
         let path = at("spec.requestedFreight").index(n);
         let origin = text(request, "/origin/name");
         if origin.is_empty() {
-            found.push(
-                Finding::webhook(Class::Required, path.fields("origin.name"), "the origin has no name").help("write the name of a Warehouse"),
-            );
+            found.push(Finding::webhook(Class::Required, path.fields("origin.name"), "the origin has no name").help("write the name of a Warehouse"));
         } else if let Some(first) = origins.insert(origin, n) {
             found.push(
                 Finding::webhook(Class::Invalid, at("spec.requestedFreight"), format!("freight of the warehouse `{origin}` is requested twice"))
@@ -215,8 +211,12 @@ fn steps(steps: &[Value], path: &FieldPath, found: &mut Vec<Finding>) {
         }
         if let Some(config) = step.get("config").filter(|config| !config.is_object() && step.get("task").is_none()) {
             found.push(
-                Finding::webhook(Class::TypeInvalid, here.field("config"), format!("the configuration of a step is a mapping, not {}", type_of(config)))
-                    .help("write `field: value` lines below `config:`"),
+                Finding::webhook(
+                    Class::TypeInvalid,
+                    here.field("config"),
+                    format!("the configuration of a step is a mapping, not {}", type_of(config)),
+                )
+                .help("write `field: value` lines below `config:`"),
             );
         }
     }
@@ -238,7 +238,9 @@ fn operators(selector: &Value, path: &FieldPath, found: &mut Vec<Finding>) {
         let refuse = |path: FieldPath, class, message: String| Finding::webhook(class, path, message);
         match operator {
             "In" | "NotIn" if values == 0 => {
-                found.push(refuse(path.field("values"), Class::Required, format!("`{operator}` needs `values`")).help("list the values to compare with"));
+                found.push(
+                    refuse(path.field("values"), Class::Required, format!("`{operator}` needs `values`")).help("list the values to compare with"),
+                );
             }
             "Exists" | "DoesNotExist" if values > 0 => {
                 found.push(refuse(path.field("values"), Class::Forbidden, format!("`{operator}` takes no `values`")).help("take `values` away"));

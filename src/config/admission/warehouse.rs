@@ -19,10 +19,10 @@ use crate::model::GoDuration;
 /// What Kargo's mutating webhook writes before the structure is checked.
 pub(super) fn prepare(object: &mut Value) {
     // Any duration of Go is rewritten to its canonical form; that is why `.5h` passes although the pattern forbids it.
-    if let Some(Value::String(interval)) = object.pointer_mut("/spec/interval") {
-        if let Ok(duration) = interval.parse::<GoDuration>() {
-            *interval = duration.to_string();
-        }
+    if let Some(Value::String(interval)) = object.pointer_mut("/spec/interval")
+        && let Ok(duration) = interval.parse::<GoDuration>()
+    {
+        *interval = duration.to_string();
     }
 }
 
@@ -332,7 +332,7 @@ impl Body<'_> {
         };
         if url.is_empty() {
             self.refuse("repoURL", Class::Invalid, "`repoURL` is required", format!("write {what}, such as `{example}`"));
-        } else if !pattern.is_match(&url) && !(self.kind == "git" && (knowledge.local_url)(&url)) {
+        } else if !(pattern.is_match(&url) || self.kind == "git" && (knowledge.local_url)(&url)) {
             let help = match self.kind {
                 "image" if url.contains("://") => "write it without a scheme".to_owned(),
                 "image" if url.rsplit('/').next().is_some_and(|last| last.contains([':', '@'])) => {

@@ -10,9 +10,12 @@ use crate::config::document::Document;
 use crate::config::yaml::FieldPath;
 use crate::diagnostic::Diagnostic;
 
+/// Namespace, origin and stage -> the stage's definition, where it names its upstream stages, and which they are.
+type Upstream<'a> = BTreeMap<(&'a str, &'a str, &'a str), (&'a Document, FieldPath, Vec<&'a str>)>;
+
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     // Origin by origin: freight of another origin may well flow the other way.
-    let mut upstream: BTreeMap<(&str, &str, &str), (&Document, FieldPath, Vec<&str>)> = BTreeMap::new();
+    let mut upstream: Upstream<'_> = BTreeMap::new();
     for stage in context.of_kind("Stage") {
         for (at, request) in items(&stage.object, "/spec/requestedFreight").iter().enumerate() {
             let stages = items(request, "/sources/stages").iter().filter_map(Value::as_str).collect();
@@ -29,9 +32,12 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         }
         let mut shown: Vec<&str> = circle.iter().rev().copied().collect();
         shown.push(shown[0]);
-        let mut diagnostic = Diagnostic::warning("config/cycle", format!("freight of `{origin}` goes in a circle: {}", shown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" -> ")))
-            .at(stage.key_place(path), "part of the circle")
-            .help("one stage of it must take freight from elsewhere: `direct: true`, or a stage outside of the circle");
+        let mut diagnostic = Diagnostic::warning(
+            "config/cycle",
+            format!("freight of `{origin}` goes in a circle: {}", shown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" -> ")),
+        )
+        .at(stage.key_place(path), "part of the circle")
+        .help("one stage of it must take freight from elsewhere: `direct: true`, or a stage outside of the circle");
         for other in circle.iter().filter(|other| **other != name) {
             if let Some((stage, path, _)) = upstream.get(&(namespace, origin, *other)) {
                 diagnostic = diagnostic.related(stage.key_place(path), "and this");
@@ -40,8 +46,6 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         found.push(diagnostic);
     }
 }
-
-type Upstream<'a> = BTreeMap<(&'a str, &'a str, &'a str), (&'a Document, FieldPath, Vec<&'a str>)>;
 
 /// The stages on a way from a stage back to itself.
 fn circle_from<'a>(namespace: &'a str, origin: &'a str, start: &'a str, upstream: &Upstream<'a>) -> Option<Vec<&'a str>> {

@@ -75,7 +75,11 @@ impl<'a> Context<'a> {
 
     /// Names of a kind in a project.
     fn names(&self, kind: &str, namespace: &str) -> Vec<&'a str> {
-        self.documents.iter().filter(|document| document.kind.name == kind && document.namespace == namespace).map(|document| document.name.as_str()).collect()
+        self.documents
+            .iter()
+            .filter(|document| document.kind.name == kind && document.namespace == namespace)
+            .map(|document| document.name.as_str())
+            .collect()
     }
 
     /// Every step written by the user: its definition, its path, itself.

@@ -8,7 +8,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for project in context.of_kind("Project") {
         let spec = FieldPath::root().field("spec");
         let Some(written) = project.node.find(&spec) else { continue };
-        let policies = written.get("promotionPolicies").map(|policies| policies_as_written(policies)).unwrap_or_default();
+        let policies = written.get("promotionPolicies").map(policies_as_written).unwrap_or_default();
         let help = if policies.is_empty() {
             "take `spec` away: a Project is only a name".to_owned()
         } else {
@@ -18,9 +18,12 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             )
         };
         found.push(
-            Diagnostic::warning("config/moved", format!("`spec` of the Project `{}` is ignored; Kargo moved its settings to the ProjectConfig", project.name))
-                .at(project.key_place(&spec), "ignored")
-                .help(help),
+            Diagnostic::warning(
+                "config/moved",
+                format!("`spec` of the Project `{}` is ignored; Kargo moved its settings to the ProjectConfig", project.name),
+            )
+            .at(project.key_place(&spec), "ignored")
+            .help(help),
         );
     }
 }

@@ -39,7 +39,11 @@ fn subscription_patterns(warehouse: &Document, kind: &str, body: &Value, path: &
             match pattern.split_once(':') {
                 Some(("glob", glob)) => {
                     if let Err(error) = globset::GlobBuilder::new(glob).literal_separator(true).build() {
-                        found.push(bad(here, format!("the glob does not compile: {}", error.kind()), "`*` stays within a folder, `**` does not; close every `[` and `{`"));
+                        found.push(bad(
+                            here,
+                            format!("the glob does not compile: {}", error.kind()),
+                            "`*` stays within a folder, `**` does not; close every `[` and `{`",
+                        ));
                     }
                 }
                 Some(("regex" | "regexp", pattern)) => {
@@ -64,7 +68,8 @@ fn subscription_patterns(warehouse: &Document, kind: &str, body: &Value, path: &
     let strategy = if kind == "git" { field_text(body, "commitSelectionStrategy") } else { field_text(body, "imageSelectionStrategy") };
     let looks_at_tags = kind != "chart" && strategy != "NewestFromBranch" && strategy != "Digest";
     for (name, instead) in [("allowTags", "allowTagsRegexes"), ("ignoreTags", "ignoreTagsRegexes")] {
-        let given = field(body, name).is_some_and(|value| !matches!(value, Value::String(text) if text.is_empty()) && value.as_array().is_none_or(|items| !items.is_empty()));
+        let given = field(body, name)
+            .is_some_and(|value| !matches!(value, Value::String(text) if text.is_empty()) && value.as_array().is_none_or(|items| !items.is_empty()));
         if given && looks_at_tags {
             found.push(
                 Diagnostic::error("config/removed-field", format!("`{name}` was removed from Kargo"))

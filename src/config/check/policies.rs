@@ -43,7 +43,9 @@ fn exact_stage(config: &Document, path: &FieldPath, name: &str, stages: &[&str],
     } else {
         "a pattern begins with `glob:` or `regex:`; a name has lower-case letters, digits, `-` and `.`".into()
     };
-    found.push(Diagnostic::warning("config/unknown-stage", format!("there is no stage `{name}`")).at(config.place(path), "matches nothing").help(help));
+    found.push(
+        Diagnostic::warning("config/unknown-stage", format!("there is no stage `{name}`")).at(config.place(path), "matches nothing").help(help),
+    );
 }
 
 fn receivers(config: &Document, found: &mut Vec<Diagnostic>) {
@@ -65,7 +67,10 @@ fn receivers(config: &Document, found: &mut Vec<Diagnostic>) {
                     if !matches!(operator, "Equals" | "NotEquals") {
                         found.push(
                             Diagnostic::warning("config/unknown-value", format!("`{operator}` is not an operator of an index selector"))
-                                .at(config.place(&criterion_path.fields("indexSelector.matchIndices").index(index_at).field("operator")), "unknown operator")
+                                .at(
+                                    config.place(&criterion_path.fields("indexSelector.matchIndices").index(index_at).field("operator")),
+                                    "unknown operator",
+                                )
                                 .help("known: `Equals`, `NotEquals`"),
                         );
                     }

@@ -60,6 +60,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 fn unknown(document: &Document, path: &FieldPath, code: &'static str, what: &str, name: &str, known: &[&str]) -> Diagnostic {
-    let help = suggest(name, known, || if known.is_empty() { format!("no {what} is defined in this project") } else { format!("known: {}", listed(known)) });
+    let help =
+        suggest(name, known, || if known.is_empty() { format!("no {what} is defined in this project") } else { format!("known: {}", listed(known)) });
     Diagnostic::warning(code, format!("there is no {what} `{name}`")).at(document.place(path), format!("unknown {}", what.to_lowercase())).help(help)
 }

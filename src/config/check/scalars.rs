@@ -33,7 +33,13 @@ fn walk(context: &Context<'_>, document: &Document, node: &Node, found: &mut Vec
             let place = Place { file: document.file, span: node.span.clone() };
             let written = context.sources.slice(&place);
             if !matches!(written, "true" | "false" | "True" | "False" | "TRUE" | "FALSE") {
-                warn(found, place, written, &format!("the boolean `{value}`"), &format!("write `{value}`, or quote it if the word is meant: `\"{written}\"`"));
+                warn(
+                    found,
+                    place,
+                    written,
+                    &format!("the boolean `{value}`"),
+                    &format!("write `{value}`, or quote it if the word is meant: `\"{written}\"`"),
+                );
             }
         }
         Content::Number(number) if node.bare => {
@@ -52,7 +58,7 @@ fn surprise(written: &str) -> Option<&'static str> {
     if digits.len() >= 7 && digits.contains(['e', 'E']) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Some("; a commit id that reads as a number");
     }
-    if digits.len() > 1 && digits.starts_with('0') && digits.bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit()) {
+    if digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit() {
         return Some(", since a leading zero means octal");
     }
     if digits.contains('_') {

@@ -16,14 +16,19 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             }
             let repository = text(&secret.object, "/metadata/labels/kargo.akuity.io~1cred-type");
             let help = if matches!(repository, "git" | "image" | "helm") {
-                format!("name the credential in `consign.yaml`: `credentials: [{{type: {repository}, url: ..., username: ..., password: \"${{{{ env.TOKEN }}}}\"}}]`, take the values away, and renew them")
+                format!(
+                    "name the credential in `consign.yaml`: `credentials: [{{type: {repository}, url: ..., username: ..., password: \"${{{{ env.TOKEN }}}}\"}}]`, take the values away, and renew them"
+                )
             } else {
                 format!("set `CONSIGN_SECRET_{}_<KEY>` where consign runs, take the values away, and renew them", variable(&secret.name))
             };
             found.push(
-                Diagnostic::warning("config/literal-secret", format!("{} holds values that everybody with access to the repository can read", secret.title()))
-                    .at(secret.key_place(&FieldPath::root().field(field)), "never read by consign")
-                    .help(help),
+                Diagnostic::warning(
+                    "config/literal-secret",
+                    format!("{} holds values that everybody with access to the repository can read", secret.title()),
+                )
+                .at(secret.key_place(&FieldPath::root().field(field)), "never read by consign")
+                .help(help),
             );
         }
     }

@@ -74,7 +74,11 @@ fn writes_of(project: &Project, stage: &Stage) -> Vec<Write> {
                     // A generated branch waits for its pull request, whose merge feeds just as well; the target is that of the checkout.
                     let Some(Some(path)) = field("path") else { continue };
                     let path = clean(&path);
-                    let Some((root, repository, branch)) = checkouts.iter().find(|(root, _, _)| *root == path || path.starts_with(&format!("{root}/"))) else { continue };
+                    let Some((root, repository, branch)) =
+                        checkouts.iter().find(|(root, _, _)| *root == path || path.starts_with(&format!("{root}/")))
+                    else {
+                        continue;
+                    };
                     let branch = match config.get("targetBranch") {
                         None => branch.clone(),
                         Some(_) => match field("targetBranch") {
@@ -85,7 +89,9 @@ fn writes_of(project: &Project, stage: &Stage) -> Vec<Write> {
                     let paths = edited.iter().filter_map(|path| path.strip_prefix(&format!("{root}/")).map(str::to_owned)).collect();
                     writes.push(Write { step: at, repository: repository.clone(), branch, paths });
                 }
-                "yaml-update" | "json-update" | "toml-update" | "kustomize-set-image" | "helm-update-chart" => edited.extend(field("path").flatten().map(|path| clean(&path))),
+                "yaml-update" | "json-update" | "toml-update" | "kustomize-set-image" | "helm-update-chart" => {
+                    edited.extend(field("path").flatten().map(|path| clean(&path)))
+                }
                 "kustomize-build" | "helm-template" | "copy" | "file-write" | "template" | "yaml-merge" => {
                     let target = field("outPath").or_else(|| field("path")).flatten();
                     edited.extend(target.map(|path| clean(&path)));
@@ -145,13 +151,10 @@ fn feeds(context: &Context<'_>, git: &GitSubscription, write: &Write) -> bool {
 /// Whether a path pattern of a subscription meets a file or folder that a step writes.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.split_once(':') {
-        Some(("glob", glob)) => globset::GlobBuilder::new(glob)
-            .literal_separator(true)
-            .build()
-            .is_ok_and(|glob| {
-                let matcher = glob.compile_matcher();
-                matcher.is_match(path) || matcher.is_match(format!("{path}/x"))
-            }),
+        Some(("glob", glob)) => globset::GlobBuilder::new(glob).literal_separator(true).build().is_ok_and(|glob| {
+            let matcher = glob.compile_matcher();
+            matcher.is_match(path) || matcher.is_match(format!("{path}/x"))
+        }),
         Some(("regex" | "regexp", regex)) => go_regex(regex).is_ok_and(|regex| regex.is_match(path)),
         _ => {
             let base = clean(pattern);
@@ -176,7 +179,10 @@ fn tell(
     let excluded = if write.paths.is_empty() { vec!["env".to_owned()] } else { write.paths.clone() };
     let mut diagnostic = Diagnostic::warning(
         "config/self-feeding",
-        format!("the stage `{}` writes to `{}`, which the warehouse `{warehouse_name}` that feeds it watches: each promotion makes new freight", stage.name, write.branch),
+        format!(
+            "the stage `{}` writes to `{}`, which the warehouse `{warehouse_name}` that feeds it watches: each promotion makes new freight",
+            stage.name, write.branch
+        ),
     )
     .at(stage.place(&what), "writes here")
     .help(format!(
@@ -190,4 +196,3 @@ fn tell(
     }
     found.push(diagnostic);
 }
-

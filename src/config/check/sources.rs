@@ -26,10 +26,13 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 let Some(before) = context.find("Stage", &stage.namespace, upstream) else { continue };
                 if items(&before.object, "/spec/promotionTemplate/spec/steps").is_empty() {
                     found.push(
-                        Diagnostic::warning("config/soak-behind-control-flow", format!("freight never soaks in `{upstream}`: the stage has no steps, so nothing is promoted to it"))
-                            .at(stage.place(&path.field("requiredSoakTime")), "never passes")
-                            .related(before.head(), "a control-flow stage")
-                            .help(format!("ask for the soak time where `{upstream}` takes its freight")),
+                        Diagnostic::warning(
+                            "config/soak-behind-control-flow",
+                            format!("freight never soaks in `{upstream}`: the stage has no steps, so nothing is promoted to it"),
+                        )
+                        .at(stage.place(&path.field("requiredSoakTime")), "never passes")
+                        .related(before.head(), "a control-flow stage")
+                        .help(format!("ask for the soak time where `{upstream}` takes its freight")),
                     );
                 }
             }

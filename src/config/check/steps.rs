@@ -17,7 +17,11 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         }
         if !known.is_empty() && !known.contains(&kind) {
             let help = suggest(kind, &known, || "`consign schema --steps` lists the kinds of step there are".into());
-            found.push(Diagnostic::warning("config/unknown-step", format!("there is no step `{kind}`")).at(document.place(&path.field("uses")), "unknown step").help(help));
+            found.push(
+                Diagnostic::warning("config/unknown-step", format!("there is no step `{kind}`"))
+                    .at(document.place(&path.field("uses")), "unknown step")
+                    .help(help),
+            );
             continue;
         }
         let Some(schema) = (context.knowledge.step_schema)(kind) else { continue };

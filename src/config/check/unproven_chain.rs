@@ -10,8 +10,7 @@ use crate::model::{Project, PromotionPolicy, PromotionStep, Stage, StageName, St
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for project in context.projects {
-        let automatic: BTreeSet<&StageName> =
-            project.stages.iter().filter(|(_, stage)| is_automatic(project, stage)).map(|(name, _)| name).collect();
+        let automatic: BTreeSet<&StageName> = project.stages.iter().filter(|(_, stage)| is_automatic(project, stage)).map(|(name, _)| name).collect();
         for (name, stage) in &project.stages {
             if !automatic.contains(name) || stage.is_control_flow() {
                 continue;
@@ -32,7 +31,9 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 format!("a new freight goes through {} in one tick: nothing proves it on the way", shown.join(", ")),
             )
             .at(document.place(&FieldPath::root().fields("metadata.name")), "promoted to at once")
-            .help(format!("add `verification` to `{first}`, a `requiredSoakTime` to `{name}`, a pull request (`gated`), or take auto-promotion of `{name}` away"));
+            .help(format!(
+                "add `verification` to `{first}`, a `requiredSoakTime` to `{name}`, a pull request (`gated`), or take auto-promotion of `{name}` away"
+            ));
             if let Some(before) = context.find("Stage", project.name.as_str(), first.as_str()) {
                 diagnostic = diagnostic.related(before.head(), "neither verified nor soaked here");
             }
@@ -51,11 +52,17 @@ fn unproven_upstream<'p>(project: &'p Project, automatic: &BTreeSet<&'p StageNam
             return chain;
         }
         chain.push(name);
-        let next = at.spec.requested_freight.iter().filter(|request| request.sources.required_soak_time.is_none()).flat_map(|request| &request.sources.stages).find_map(|name| {
-            let (name, upstream) = project.stages.get_key_value(name)?;
-            let passes = upstream.is_control_flow() || automatic.contains(name);
-            (passes && !is_proven(project, upstream) && !is_gated(project, upstream)).then_some(upstream)
-        });
+        let next = at
+            .spec
+            .requested_freight
+            .iter()
+            .filter(|request| request.sources.required_soak_time.is_none())
+            .flat_map(|request| &request.sources.stages)
+            .find_map(|name| {
+                let (name, upstream) = project.stages.get_key_value(name)?;
+                let passes = upstream.is_control_flow() || automatic.contains(name);
+                (passes && !is_proven(project, upstream) && !is_gated(project, upstream)).then_some(upstream)
+            });
         match next {
             Some(upstream) => at = upstream,
             None => return chain.into_iter().filter(|name| project.stages.get(*name).is_some_and(|stage| !stage.is_control_flow())).collect(),
@@ -83,7 +90,12 @@ fn is_gated(project: &Project, stage: &Stage) -> bool {
 /// Our own tasks wait only when `gated` says so.
 fn built_in_gate(stage: &Stage) -> bool {
     let Some(template) = &stage.spec.promotion_template else { return false };
-    let vars = stage.spec.vars.iter().chain(&template.spec.vars).chain(template.spec.steps.iter().filter(|step| step.task.is_some()).flat_map(|step| &step.vars));
+    let vars = stage
+        .spec
+        .vars
+        .iter()
+        .chain(&template.spec.vars)
+        .chain(template.spec.steps.iter().filter(|step| step.task.is_some()).flat_map(|step| &step.vars));
     vars.into_iter().any(|var| var.name == "gated" && var.value.contains("true"))
 }
 
@@ -135,4 +147,3 @@ fn selects_labels(selector: &StageSelector, stage: &Stage) -> bool {
             }
         })
 }
-

@@ -13,20 +13,21 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         let path = FieldPath::root().fields("spec.promotionWindows");
         for (at, window) in items(&config.object, &path.pointer()).iter().enumerate() {
             let mut bad = |field: &str, reason: String, help: &str| {
-                found.push(Diagnostic::error("config/bad-window", reason).at(config.place(&path.index(at).field(field)), "cannot be read").help(help));
+                found
+                    .push(Diagnostic::error("config/bad-window", reason).at(config.place(&path.index(at).field(field)), "cannot be read").help(help));
             };
             let rule = text(window, "/rrule");
-            if !rule.is_empty() {
-                if let Err(reason) = check_rule(rule) {
-                    bad("rrule", reason, "write an RFC 5545 rule such as `FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR`");
-                }
+            if !rule.is_empty()
+                && let Err(reason) = check_rule(rule)
+            {
+                bad("rrule", reason, "write an RFC 5545 rule such as `FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR`");
             }
             for field in ["dtstart", "dtend"] {
                 let time = text(window, &format!("/{field}"));
-                if !time.is_empty() {
-                    if let Err(reason) = check_time(time) {
-                        bad(field, reason, "write a form such as `TZID=Europe/Berlin:20260105T090000`");
-                    }
+                if !time.is_empty()
+                    && let Err(reason) = check_time(time)
+                {
+                    bad(field, reason, "write a form such as `TZID=Europe/Berlin:20260105T090000`");
                 }
             }
         }

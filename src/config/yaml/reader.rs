@@ -151,7 +151,14 @@ fn parse_document(text: &str, range: Range<usize>, options: &Options) -> Result<
     for event in Parser::new_from_str_with_options(&parsed, parser_options) {
         let (event, span) = event.map_err(|error| {
             let at = offset + error.marker().byte_offset().unwrap_or_default().min(body.len());
-            YamlError::new(at..at, error.kind().to_string())
+            let wrong = YamlError::new(at..at, error.kind().to_string());
+            // The usual reason for "mapping values are not allowed": a template or sentence with `: ` in it.
+            let line = text[..at].rsplit('\n').next().unwrap_or_default();
+            if line.trim_start().contains(": ") && text[at..].starts_with(':') {
+                wrong.help("quote the text: written bare it cannot contain `: `")
+            } else {
+                wrong
+            }
         })?;
         match event {
             Event::DocumentStart(_, version) => {

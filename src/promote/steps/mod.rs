@@ -110,6 +110,11 @@ impl Registry {
         self
     }
 
+    /// The names of all kinds, sorted.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().copied()
+    }
+
     /// The kind of this name.
     pub fn get(&self, kind: &str) -> Option<&dyn Step> {
         self.kinds.get(kind).map(|registered| registered.step.as_ref())
