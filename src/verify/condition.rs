@@ -26,7 +26,8 @@ pub fn judge(metric: &Metric, result: &Value, now: jiff::Timestamp) -> (Phase, S
 }
 
 fn holds(condition: &str, result: &Value, now: jiff::Timestamp) -> Result<bool, String> {
-    let context = Context { result: result.clone(), now, ..Context::default() };
+    let mut context = Context::default();
+    (context.result, context.now) = (result.clone(), now);
     let outcome = Program::compile_condition(condition, result).and_then(|program| program.evaluate(&context));
     match outcome {
         Ok(Value::Bool(holds)) => Ok(holds),

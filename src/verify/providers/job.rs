@@ -21,8 +21,6 @@ const BACKOFF_LIMIT: u32 = 6;
 const DEADLINE: Duration = Duration::from_secs(600);
 /// Pauses before the retries that one tick makes; more retries are left to the next.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 8, 7];
-/// When the next tick should go on with retries.
-const NEXT_TICK: SignedDuration = SignedDuration::from_secs(10);
 
 /// `provider.job` of a metric, as far as it can be run.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -118,7 +118,8 @@ fn form(prometheus: &Prometheus, now: Timestamp) -> Result<(&'static str, String
 
 fn instant(field: &str, expression: &str, now: Timestamp) -> Result<Timestamp, String> {
     let fail = |reason: String| format!("`rangeQuery.{field}` gives no instant: {reason}");
-    let context = Context { now, ..Context::default() };
+    let mut context = Context::default();
+    context.now = now;
     let value = Program::compile(Site::Measurement, expression).and_then(|program| program.evaluate(&context)).map_err(|error| fail(error.message))?;
     match value {
         Value::Time(time) => Ok(time.timestamp()),
