@@ -1,7 +1,7 @@
 //! Runs promotions: all of a round at once, sharing fetches, prefetches and pushes.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -12,9 +12,10 @@ use super::scope::{ProjectRecords, Shared};
 use super::transitions::{self, Aftermath, Place};
 use super::view::View;
 use crate::diagnostic::{Failure, FailureKind};
+use crate::forge::plain::Book;
 use crate::git::{Crew, Member, PlainFlush};
 use crate::ledger::{Chain, State, Stop};
-use crate::model::{FreightReference, Project, Promotion, Proposal};
+use crate::model::{FreightReference, Project, Promotion};
 use crate::plan::bookkeeping;
 use crate::promote::engine::{self, Clock, Engine, Requeue, Scope};
 use crate::promote::step::Doors;
@@ -95,10 +96,10 @@ pub async fn all(world: &World, project: &Project, view: &View, state: &State, j
     let highest = super::view::required(state, || state.ledger()).await?.status.proposals;
     let shared = Shared::new(project, view, &world.secrets, &world.shared_secrets, &world.ui_base_url(), world.occasion.now);
     let crew = Crew::new(PlainFlush);
-    let known: Vec<Proposal> = view.promotions.iter().flat_map(|promotion| promotion.status.consign.proposals.clone()).collect();
-    let numbers = Arc::new(std::sync::atomic::AtomicU64::new(highest));
+    let known = view.promotions.iter().flat_map(|promotion| promotion.status.consign.proposals.clone()).collect();
+    let book = Book { known: Arc::new(known), last_number: Arc::new(AtomicU64::new(highest)), opened: Arc::default() };
     let members: Vec<(Job, Member)> = jobs.into_iter().map(|job| (job, crew.join())).collect();
-    let runs = members.into_iter().map(|(job, member)| one(world, project, view, &shared, known.clone(), Arc::clone(&numbers), job, member));
+    let runs = members.into_iter().map(|(job, member)| one(world, project, view, &shared, Book { opened: Arc::default(), ..book.clone() }, job, member));
     join_all(runs).await.into_iter().collect()
 }
 
@@ -108,8 +109,7 @@ async fn one(
     project: &Project,
     view: &View,
     shared: &Shared,
-    known: Vec<Proposal>,
-    numbers: Arc<std::sync::atomic::AtomicU64>,
+    book: Book,
     job: Job,
     member: Member,
 ) -> Result<Ran, Failure> {
@@ -122,8 +122,7 @@ async fn one(
     if optimistic {
         workspace = workspace.with_provisional(world.ledger_store.url().key());
     }
-    let opened: Arc<Mutex<Vec<Proposal>>> = Arc::default();
-    let forges = super::forges::forges(world, known, numbers, Arc::clone(&opened));
+    let forges = super::forges::for_promotion(world, book.clone());
     let mut tools = Tools::default();
     (tools.kustomize, tools.helm) = (world.settings.tools.kustomize.clone(), world.settings.tools.helm.clone());
     let doors = Doors {
@@ -182,7 +181,7 @@ async fn one(
         }
     };
     let consign = &mut promotion.status.consign;
-    consign.proposals.extend(opened.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
+    consign.proposals.extend(book.take_opened());
     if failure.is_some() {
         // The environment's failure is not the step's: with nothing done, nothing is recorded.
         let nothing_done = promotion.status.step_execution_metadata == before.step_execution_metadata || optimistic;
@@ -257,5 +256,5 @@ fn is_optimistic(world: &World, project: &Project, promotion: &Promotion, view: 
         records: &ProjectRecords(view),
         changes: &[],
     };
-    promote::is_optimistic(&world.registry, &evaluator, early, world.ledger_store.url(), &|url| super::forges::is_plain(world, url))
+    promote::is_optimistic(&world.registry, &evaluator, early, world.ledger_store.url(), &|url| world.forges.is_plain(url, None))
 }
