@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::config::{self, Loaded, Settings, SourceFile};
 use crate::diagnostic::{Diagnostic, Failure, FailureKind, Severity, SourceMap};
 use crate::expr::Secrets;
-use crate::forge::directory::Directory;
 use crate::forge::Directory;
 use crate::git::{CredentialLookup, Oid, RefPattern, RemoteUrl, Signer, Store, Stores};
 use crate::ledger::{Author, Ledger, Occasion, Pins, StoredBranch};
@@ -75,8 +74,6 @@ pub struct World {
     pub env: Arc<BTreeMap<String, String>>,
     /// The step kinds.
     pub registry: Registry,
-    /// Where pull requests are.
-    pub forges: Arc<Directory>,
     /// Signs commits.
     pub signer: Option<Signer>,
     /// Tells people how far we are.
@@ -195,7 +192,7 @@ impl World {
         let ledger = Ledger::new(Arc::new(branch), pins, crate::report::ledger_readme::render);
         let maps = settings.secrets.iter().map(|(name, keys)| (name.clone(), keys.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect())).collect();
         Ok(Self {
-            forges: super::forges::directory(&settings, &env),
+            forges: super::forges::directory(&settings, credentials(&settings, &env), &env),
             stores,
             config_url: open.url,
             config_store,
@@ -206,7 +203,6 @@ impl World {
             ledger_store,
             ledger_ref: ledger_reference(&settings.ledger.branch),
             occasion: open.occasion,
-            forges: super::forges::directory(&settings, credentials(&settings, &env), &env),
             secrets: Secrets::from_maps(maps).with_environment(Arc::clone(&env)),
             shared_secrets: Secrets::default().with_shared_environment(Arc::clone(&env)),
             env,
