@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod config;
+mod forge;
 mod git;
 mod house;
 mod ledger;

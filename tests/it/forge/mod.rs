@@ -1,0 +1,3 @@
+//! Pull requests: proposals of plain Git over real bare repositories, and GitHub's over a test GitHub.
+
+mod plain;
