@@ -4,3 +4,4 @@ pub mod git_server;
 pub mod helm_repo;
 pub mod step_bench;
 pub mod tools;
+pub mod world;
