@@ -6,6 +6,7 @@ mod config;
 mod forge;
 mod git;
 mod house;
+mod journeys;
 mod ledger;
 mod promote;
 mod steps;

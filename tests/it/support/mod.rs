@@ -5,3 +5,4 @@ pub mod github;
 pub mod helm_repo;
 pub mod step_bench;
 pub mod tools;
+pub mod world;

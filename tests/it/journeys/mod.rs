@@ -1,0 +1,6 @@
+//! Whole journeys: the real binary, a real Git server, real tools.
+
+mod bad_input;
+mod demo;
+mod examples;
+mod init;
