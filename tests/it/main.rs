@@ -5,6 +5,7 @@
 mod config;
 mod git;
 mod house;
+mod journeys;
 mod ledger;
 mod steps;
 mod support;

@@ -2,5 +2,7 @@
 
 pub mod git_server;
 pub mod helm_repo;
+pub mod machine;
+pub mod monorepo;
 pub mod step_bench;
 pub mod tools;

@@ -1,0 +1,4 @@
+//! The built binary against a real server, from the first tick to the last.
+
+mod races;
+mod scale;
