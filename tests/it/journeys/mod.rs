@@ -1,6 +1,8 @@
-//! Whole journeys: the real binary, a real Git server, real tools.
+//! Whole journeys: the built binary, a real Git server, real tools, from the first tick to the last.
 
 mod bad_input;
 mod demo;
 mod examples;
 mod init;
+mod races;
+mod scale;
