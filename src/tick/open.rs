@@ -171,7 +171,7 @@ impl World {
                 }
                 (settings, files, tip.to_string())
             }
-            _ => return Err(tip.err().map_or_else(|| Failure::new(FailureKind::Internal, "no tree to read definitions from"), |failure| failure).into()),
+            _ => return Err(tip.err().unwrap_or_else(|| Failure::new(FailureKind::Internal, "no tree to read definitions from")).into()),
         };
         let registry = Registry::built_in();
         let mut loaded = load_definitions(&files, open.local, &open.occasion);
