@@ -39,6 +39,8 @@ pub struct Job {
     pub optimistic: bool,
     /// Whether this tick created it.
     pub created: bool,
+    /// Whether nothing may leave: no push, and no waiting for a retry.
+    pub rehearsal: bool,
 }
 
 impl Job {
@@ -46,7 +48,12 @@ impl Job {
     pub fn new(world: &World, project: &Project, promotion: Promotion, mut place: Place, view: &View, created: bool) -> Self {
         let optimistic = is_optimistic(world, project, &promotion, view);
         place.claimed = !optimistic;
-        Self { promotion, place, optimistic, created }
+        Self { promotion, place, optimistic, created, rehearsal: false }
+    }
+
+    /// For running a promotion as far as it goes without any effect: its steps are those before the first that acts outside.
+    pub fn rehearsal(promotion: Promotion, place: Place) -> Self {
+        Self { promotion, place, optimistic: true, created: true, rehearsal: true }
     }
 }
 
@@ -56,6 +63,8 @@ pub struct Ran {
     pub finished: Finished,
     /// Set when the environment failed: the step it failed in counts as not run.
     pub failure: Option<Failure>,
+    /// Values of secrets that were read, to mask them.
+    pub revealed: Vec<String>,
 }
 
 /// Takes claims for the promotions that need one, and publishes them before anything happens. Promotions that another tick runs leave the list.
@@ -115,13 +124,15 @@ async fn one(
     job: Job,
     member: Member,
 ) -> Result<Ran, Failure> {
-    let Job { mut promotion, place, optimistic, created } = job;
+    let Job { mut promotion, place, optimistic, created, rehearsal } = job;
     let before = promotion.status.clone();
     prepare(project, view, &mut promotion);
     let identity = Identity { name: world.settings.git.author.name.clone(), email: world.settings.git.author.email.clone() };
     let access = GitAccess { stores: world.stores.clone(), member, identity, signer: world.signer.clone(), integration: Integration::Rebase };
     let mut workspace = Workspace::temporary()?.with_git(access);
-    if optimistic {
+    if rehearsal {
+        workspace = workspace.with_all_provisional();
+    } else if optimistic {
         workspace = workspace.with_provisional(world.ledger_store.url().key());
     }
     let opened: Arc<Mutex<Vec<Proposal>>> = Arc::default();
@@ -166,7 +177,7 @@ async fn one(
             Some(Requeue::Backoff(errors)) => {
                 let pause = engine::backoff(errors, rand::random());
                 promotion.status.consign.next_look = Some(world.occasion.now);
-                if began.elapsed() + pause > RETRIES {
+                if rehearsal || began.elapsed() + pause > RETRIES {
                     break None;
                 }
                 tokio::time::sleep(pause).await;
@@ -202,7 +213,7 @@ async fn one(
     let status = promotion.status.clone();
     promotion.status = before;
     let finished = Finished { place, promotion, status, aftermath, updates, created, changed: changed || created, applied: false, landed: None };
-    Ok(Ran { finished, failure })
+    Ok(Ran { finished, failure, revealed: shared.revealed() })
 }
 
 /// Whether a status says anything new: that a waiting step was looked at again is no news.
@@ -280,6 +291,18 @@ fn is_optimistic(world: &World, project: &Project, promotion: &Promotion, view: 
         }
     }
     true
+}
+
+/// Index of the first step that a promotion could still run and that acts outside; None: it writes nothing but refs.
+pub fn first_outside(world: &World, project: &Project, promotion: &Promotion, view: &View) -> Option<usize> {
+    let shared = Shared::new(project, view, &world.secrets, &world.shared_secrets, "", world.occasion.now);
+    let acts = |step: &PromotionStep| {
+        let config = step.config.clone().unwrap_or(Value::Null);
+        world.registry.get(&step.uses).is_some_and(|kind| kind.effect(&config) == Effect::Outside)
+    };
+    let from = promotion.status.current_step;
+    let open = promotion.spec.steps.iter().enumerate().skip(from);
+    open.filter(|(_, step)| acts(step)).find(|(_, step)| !is_excluded(step, &shared.early(promotion, step))).map(|(index, _)| index)
 }
 
 fn is_home(world: &World, url: &str, home: &str) -> bool {
