@@ -1,13 +1,22 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
 pub mod demo;
+pub mod discover;
 pub mod eval;
+pub mod freight;
 pub mod fsck;
+pub mod graph;
+pub mod history;
 pub mod init;
+pub mod logs;
+pub mod plan;
 pub mod run;
 pub mod schema;
 pub mod session;
+pub mod status;
+pub mod step;
 pub mod validate;
+pub mod why;
 
 use std::path::PathBuf;
 
@@ -103,18 +112,36 @@ pub enum Format {
 pub enum Verb {
     /// Build an example in a folder and run it, offline
     Demo(demo::Args),
-    /// Write a first project into this repository
-    Init(init::Args),
-    /// A tick: look, decide, act, write down, tell
-    Run(run::Args),
-    /// Check definitions and settings
-    Validate(validate::Args),
-    /// JSON Schemas for editors
-    Schema(schema::Args),
+    /// What each subscription finds now; writes nothing
+    Discover(discover::Args),
     /// Evaluate an expression or template
     Eval(eval::EvalArgs),
+    /// Freight: list, show
+    Freight(freight::Args),
     /// Check that the ledger equals its history
     Fsck(FsckArgs),
+    /// The pipeline as a drawing
+    Graph(graph::Args),
+    /// Promotions, newest first
+    History(history::Args),
+    /// Write a first project into this repository
+    Init(init::Args),
+    /// What the steps of a promotion or the jobs of a verification printed
+    Logs(logs::Args),
+    /// What a tick would do, and the reason for every "no"; writes nothing
+    Plan(plan::Args),
+    /// A tick: look, decide, act, write down, tell
+    Run(run::Args),
+    /// JSON Schemas for editors
+    Schema(schema::Args),
+    /// Stages with what they hold and wait for
+    Status(status::Args),
+    /// Run one promotion step alone in a folder
+    Step(step::Args),
+    /// Check definitions and settings
+    Validate(validate::Args),
+    /// Every gate of a freight and a stage, and what opens it
+    Why(why::Args),
 }
 
 /// Walks the ledger's history and checks that every commit is a legal change of the one before.
@@ -148,7 +175,16 @@ async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session:
     match verb {
         Verb::Demo(args) => demo::run(session, &args).await,
         Verb::Init(args) => init::run(session, &args).await,
+        Verb::Discover(args) => discover::run(session, &args).await,
+        Verb::Freight(args) => freight::run(session, &args).await,
+        Verb::Graph(args) => graph::run(session, &args).await,
+        Verb::History(args) => history::run(session, &args).await,
+        Verb::Logs(args) => logs::run(session, &args).await,
+        Verb::Plan(args) => plan::run(session, &args).await,
         Verb::Run(args) => run::run(session, &args).await,
+        Verb::Status(args) => status::run(session, &args).await,
+        Verb::Step(args) => step::run(session, &args).await,
+        Verb::Why(args) => why::run(session, &args).await,
         Verb::Validate(args) => {
             let root = session.root().await?;
             let surroundings = validate::Surroundings {
