@@ -1,7 +1,23 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
+pub mod abort;
+pub mod adopt;
+pub mod approve;
 pub mod eval;
+pub mod freight;
+pub mod freight_alias;
+pub mod freight_create;
 pub mod fsck;
+mod ground;
+pub mod hold;
+pub mod promote;
+pub mod quarantine;
+pub mod reject;
+pub mod release;
+mod restore;
+pub mod retry;
+pub mod reverify;
+pub mod rollback;
 pub mod run;
 pub mod schema;
 pub mod session;
@@ -99,6 +115,31 @@ pub enum Format {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// End a promotion that has not ended
+    Abort(abort::Args),
+    /// Accept what somebody else did to a stage's files
+    Adopt(adopt::Args),
+    /// Approve a freight for a stage, or a promotion that waits
+    Approve(approve::Args),
+    /// Make and name freight
+    #[command(subcommand)]
+    Freight(freight::Verb),
+    /// Stop auto-promotion of a stage
+    Hold(hold::Args),
+    /// Promote a freight to a stage
+    Promote(promote::Args),
+    /// Keep every stage from taking a freight
+    Quarantine(quarantine::Args),
+    /// Say no to a promotion that waits
+    Reject(reject::Args),
+    /// Lift what stops auto-promotion of a stage
+    Release(release::Args),
+    /// Promote the freight of an ended promotion again
+    Retry(retry::Args),
+    /// Verify what a stage holds once more
+    Reverify(reverify::Args),
+    /// Go back to what an earlier promotion wrote
+    Rollback(rollback::Args),
     /// A tick: look, decide, act, write down, tell
     Run(run::Args),
     /// Check definitions and settings
@@ -140,6 +181,18 @@ pub async fn main(cli: Cli) -> u8 {
 
 async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session::Stopped> {
     match verb {
+        Verb::Abort(args) => abort::run(session, &args).await,
+        Verb::Adopt(args) => adopt::run(session, &args).await,
+        Verb::Approve(args) => approve::run(session, &args).await,
+        Verb::Freight(verb) => freight::run(session, &verb).await,
+        Verb::Hold(args) => hold::run(session, &args).await,
+        Verb::Promote(args) => promote::run(session, &args).await,
+        Verb::Quarantine(args) => quarantine::run(session, &args).await,
+        Verb::Reject(args) => reject::run(session, &args).await,
+        Verb::Release(args) => release::run(session, &args).await,
+        Verb::Retry(args) => retry::run(session, &args).await,
+        Verb::Reverify(args) => reverify::run(session, &args).await,
+        Verb::Rollback(args) => rollback::run(session, &args).await,
         Verb::Run(args) => run::run(session, &args).await,
         Verb::Validate(args) => {
             let root = session.root().await?;

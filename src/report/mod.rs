@@ -10,4 +10,5 @@ pub mod progress;
 pub mod status;
 pub mod table;
 pub mod tick;
+pub mod verbs;
 pub mod words;
