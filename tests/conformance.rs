@@ -3,6 +3,8 @@
 //! Prints one line a file; exits 1 if any case differs. `CONFORMANCE_DIR=DIR` runs the cases of another folder, `CONFORMANCE_REPORT=FILE` writes
 //! which ids passed how, `CONFORMANCE_ONLY=FILE[/ID-PART]` runs one file or the cases whose id contains a text, with what came out.
 
+#[path = "conformance/analysis.rs"]
+mod analysis;
 #[path = "conformance/availability.rs"]
 mod availability;
 #[path = "conformance/definitions.rs"]
@@ -27,6 +29,7 @@ use harness::Family;
 fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
+        Family { file: "analysis", prepare: analysis::prepare },
         Family { file: "availability", prepare: availability::prepare },
         Family { file: "definitions", prepare: definitions::prepare },
         Family { file: "expressions", prepare: expressions::prepare },

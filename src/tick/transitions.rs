@@ -297,7 +297,8 @@ pub async fn record_verification(chain: &mut Chain<'_>, project: &ProjectName, s
             let message = if info.message.is_empty() { String::new() } else { format!(": {}", words::one_line(&info.message, 140)) };
             draft.say(format!("verification of {stage} is {phase}{message}"));
             if !log.is_empty() {
-                draft.write_log(&project, &stage, &info.id, &log);
+                let earlier = draft.state().log(&project, &stage, &info.id)?.unwrap_or_default();
+                draft.write_log(&project, &stage, &info.id, &format!("{earlier}{log}"));
             }
             Ok(())
         })
