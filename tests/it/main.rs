@@ -8,3 +8,4 @@ mod house;
 mod ledger;
 mod steps;
 mod support;
+mod verbs;

@@ -2,5 +2,6 @@
 
 pub mod git_server;
 pub mod helm_repo;
+pub mod project;
 pub mod step_bench;
 pub mod tools;
