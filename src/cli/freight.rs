@@ -3,9 +3,17 @@
 use super::session::{Session, Stopped};
 use super::{freight_alias, freight_create};
 
+/// Freight: create, alias.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
 /// What to do with freight.
 #[derive(Clone, Debug, clap::Subcommand)]
-pub enum Verb {
+pub enum Command {
     /// Give a freight another alias
     Alias(freight_alias::Args),
     /// Make a freight of chosen artifacts
@@ -16,9 +24,9 @@ pub enum Verb {
 ///
 /// # Errors
 /// As the verb.
-pub async fn run(session: &Session, verb: &Verb) -> Result<u8, Stopped> {
-    match verb {
-        Verb::Alias(args) => freight_alias::run(session, args).await,
-        Verb::Create(args) => freight_create::run(session, args).await,
+pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
+    match &args.command {
+        Command::Alias(args) => freight_alias::run(session, args).await,
+        Command::Create(args) => freight_create::run(session, args).await,
     }
 }

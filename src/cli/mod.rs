@@ -3,6 +3,7 @@
 pub mod abort;
 pub mod adopt;
 pub mod approve;
+pub mod demo;
 pub mod eval;
 pub mod freight;
 pub mod freight_alias;
@@ -10,6 +11,7 @@ pub mod freight_create;
 pub mod fsck;
 mod ground;
 pub mod hold;
+pub mod init;
 pub mod promote;
 pub mod quarantine;
 pub mod reject;
@@ -122,8 +124,7 @@ pub enum Verb {
     /// Approve a freight for a stage, or a promotion that waits
     Approve(approve::Args),
     /// Make and name freight
-    #[command(subcommand)]
-    Freight(freight::Verb),
+    Freight(freight::Args),
     /// Stop auto-promotion of a stage
     Hold(hold::Args),
     /// Promote a freight to a stage
@@ -140,6 +141,10 @@ pub enum Verb {
     Reverify(reverify::Args),
     /// Go back to what an earlier promotion wrote
     Rollback(rollback::Args),
+    /// Build an example in a folder and run it, offline
+    Demo(demo::Args),
+    /// Write a first project into this repository
+    Init(init::Args),
     /// A tick: look, decide, act, write down, tell
     Run(run::Args),
     /// Check definitions and settings
@@ -184,7 +189,7 @@ async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session:
         Verb::Abort(args) => abort::run(session, &args).await,
         Verb::Adopt(args) => adopt::run(session, &args).await,
         Verb::Approve(args) => approve::run(session, &args).await,
-        Verb::Freight(verb) => freight::run(session, &verb).await,
+        Verb::Freight(args) => freight::run(session, &args).await,
         Verb::Hold(args) => hold::run(session, &args).await,
         Verb::Promote(args) => promote::run(session, &args).await,
         Verb::Quarantine(args) => quarantine::run(session, &args).await,
@@ -193,6 +198,8 @@ async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session:
         Verb::Retry(args) => retry::run(session, &args).await,
         Verb::Reverify(args) => reverify::run(session, &args).await,
         Verb::Rollback(args) => rollback::run(session, &args).await,
+        Verb::Demo(args) => demo::run(session, &args).await,
+        Verb::Init(args) => init::run(session, &args).await,
         Verb::Run(args) => run::run(session, &args).await,
         Verb::Validate(args) => {
             let root = session.root().await?;
