@@ -2,14 +2,14 @@
 
 use super::session::{Session, Stopped};
 use super::why::find_freight;
-use super::{Format, print};
+use super::{Format, freight_alias, freight_create, print};
 use crate::diagnostic::Failure;
 use crate::ledger::{Scope, State};
 use crate::model::{Freight, Project};
 use crate::report::freight as report;
 use crate::tick::view::{View, required};
 
-/// Freight: list, show.
+/// Freight: list, show, create, alias.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What to do
@@ -20,6 +20,10 @@ pub struct Args {
 /// What to do with freight.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
+    /// Give a freight another alias
+    Alias(freight_alias::Args),
+    /// Make a freight of chosen artifacts
+    Create(freight_create::Args),
     /// All freight, newest first
     List(ListArgs),
     /// One freight
@@ -52,6 +56,11 @@ pub struct ShowArgs {
 /// # Errors
 /// Usage, for freight that is unknown; what stops the world from being opened.
 pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
+    match &args.command {
+        Command::Alias(args) => return freight_alias::run(session, args).await,
+        Command::Create(args) => return freight_create::run(session, args).await,
+        Command::List(_) | Command::Show(_) => {}
+    }
     let world = session.open(true).await?;
     let state = world.ledger.state_at(world.ledger_tip()).await?;
     match &args.command {

@@ -16,4 +16,5 @@ pub mod status;
 pub mod step;
 pub mod table;
 pub mod tick;
+pub mod verbs;
 pub mod words;

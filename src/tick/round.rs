@@ -13,7 +13,7 @@ use super::verification;
 use super::view::View;
 use crate::diagnostic::{Failure, FailureKind};
 use crate::ledger::{Chain, Stop};
-use crate::model::{Freight, Project, Promotion, PromotionName, PromotionPhase, StageName};
+use crate::model::{Freight, Project, ProjectName, Promotion, PromotionName, PromotionPhase, StageName};
 use crate::plan::{self, Action, Plan, ancestry::Ancestry};
 
 /// More rounds than a pipeline has stages mean that something goes in circles.
@@ -308,35 +308,10 @@ impl<'w, 'c> Rounds<'w, 'c> {
     }
 
     fn report(&mut self, promotion: &Promotion, alias: &str, changed: bool) {
-        let metadata = &promotion.status.step_execution_metadata;
-        let steps = promotion
-            .spec
-            .steps
-            .iter()
-            .map(|step| {
-                let reached = metadata.iter().find(|entry| entry.alias == step.alias);
-                StepOutcome {
-                    alias: step.alias.clone(),
-                    kind: step.uses.clone(),
-                    status: reached.and_then(|entry| entry.status),
-                    message: reached.map(|entry| entry.message.clone()).unwrap_or_default(),
-                }
-            })
-            .collect();
-        let message = if promotion.status.phase.is_terminal() { promotion.status.message.clone() } else { waiting_for(promotion) };
+        let outcome = outcome_of(&self.project.name, promotion, alias, changed);
+        let message = &outcome.message;
         let line = if message.is_empty() { crate::report::words::phase(promotion.status.phase).to_owned() } else { format!("{alias}: {message}") };
         self.world.progress.done(promotion.spec.stage.as_str(), &line);
-        let outcome = PromotionOutcome {
-            project: self.project.name.clone(),
-            name: promotion.name(),
-            stage: promotion.spec.stage.clone(),
-            freight: promotion.spec.freight.clone(),
-            alias: alias.to_owned(),
-            phase: promotion.status.phase,
-            message,
-            steps,
-            changed,
-        };
         match self.outcome.promotions.iter_mut().find(|known| known.name == outcome.name) {
             Some(known) => {
                 let changed = known.changed || outcome.changed;
@@ -371,6 +346,36 @@ impl<'w, 'c> Rounds<'w, 'c> {
             self.outcome.waiting.push(Waiting { project: self.project.name.clone(), stage, reason: detail, until: Some(until) });
         }
         Ok(())
+    }
+}
+
+/// A promotion as reports show it.
+pub fn outcome_of(project: &ProjectName, promotion: &Promotion, alias: &str, changed: bool) -> PromotionOutcome {
+    let metadata = &promotion.status.step_execution_metadata;
+    let steps = promotion
+        .spec
+        .steps
+        .iter()
+        .map(|step| {
+            let reached = metadata.iter().find(|entry| entry.alias == step.alias);
+            StepOutcome {
+                alias: step.alias.clone(),
+                kind: step.uses.clone(),
+                status: reached.and_then(|entry| entry.status),
+                message: reached.map(|entry| entry.message.clone()).unwrap_or_default(),
+            }
+        })
+        .collect();
+    PromotionOutcome {
+        project: project.clone(),
+        name: promotion.name(),
+        stage: promotion.spec.stage.clone(),
+        freight: promotion.spec.freight.clone(),
+        alias: alias.to_owned(),
+        phase: promotion.status.phase,
+        message: if promotion.status.phase.is_terminal() { promotion.status.message.clone() } else { waiting_for(promotion) },
+        steps,
+        changed,
     }
 }
 

@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod approve;
 mod discover;
 mod eval;
 mod freight;
+mod freight_create;
 mod graph;
 mod history;
+mod hold;
 mod logs;
 mod plan;
+mod promote;
+mod reject;
+mod rollback;
 mod status;
 mod step;
 mod why;
