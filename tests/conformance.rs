@@ -9,6 +9,8 @@ mod analysis;
 mod availability;
 #[path = "conformance/definitions.rs"]
 mod definitions;
+#[path = "conformance/engine.rs"]
+mod engine;
 #[path = "conformance/expressions.rs"]
 mod expressions;
 #[path = "conformance/freight.rs"]
@@ -32,6 +34,7 @@ fn main() -> std::process::ExitCode {
         Family { file: "analysis", prepare: analysis::prepare },
         Family { file: "availability", prepare: availability::prepare },
         Family { file: "definitions", prepare: definitions::prepare },
+        Family { file: "engine", prepare: engine::prepare },
         Family { file: "expressions", prepare: expressions::prepare },
         Family { file: "freight", prepare: freight::prepare },
         Family { file: "git-discovery", prepare: git_discovery::prepare },
