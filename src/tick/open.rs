@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::{self, Loaded, Settings, SourceFile};
 use crate::diagnostic::{Diagnostic, Failure, FailureKind, Severity, SourceMap};
 use crate::expr::Secrets;
+use crate::forge::directory::Directory;
 use crate::forge::Directory;
 use crate::git::{CredentialLookup, Oid, RefPattern, RemoteUrl, Signer, Store, Stores};
 use crate::ledger::{Author, Ledger, Occasion, Pins, StoredBranch};
@@ -74,6 +75,8 @@ pub struct World {
     pub env: Arc<BTreeMap<String, String>>,
     /// The step kinds.
     pub registry: Registry,
+    /// Where pull requests are.
+    pub forges: Arc<Directory>,
     /// Signs commits.
     pub signer: Option<Signer>,
     /// Tells people how far we are.
@@ -203,6 +206,7 @@ impl World {
             ledger_store,
             ledger_ref: ledger_reference(&settings.ledger.branch),
             occasion: open.occasion,
+            forges: super::forges::directory(&settings, credentials(&settings, &env), &env),
             secrets: Secrets::from_maps(maps).with_environment(Arc::clone(&env)),
             shared_secrets: Secrets::default().with_shared_environment(Arc::clone(&env)),
             env,

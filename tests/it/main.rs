@@ -7,5 +7,6 @@ mod forge;
 mod git;
 mod house;
 mod ledger;
+mod promote;
 mod steps;
 mod support;
