@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::config::{self, Loaded, Settings, SourceFile};
 use crate::diagnostic::{Diagnostic, Failure, FailureKind, Severity, SourceMap};
 use crate::expr::Secrets;
-use crate::forge::directory::Directory;
 use crate::forge::Directory;
 use crate::git::{CredentialLookup, Oid, RefPattern, RemoteUrl, Signer, Store, Stores};
 use crate::ledger::{Author, Ledger, Occasion, Pins, StoredBranch};
@@ -51,8 +50,6 @@ pub struct World {
     pub config_url: String,
     /// Its store.
     pub config_store: Arc<Store>,
-    /// Which forge a repository is on.
-    pub forges: Arc<Directory>,
     /// Commit that the definitions were read from; empty: the working tree.
     pub definitions_commit: String,
     /// The projects.
@@ -195,7 +192,6 @@ impl World {
         let ledger = Ledger::new(Arc::new(branch), pins, crate::report::ledger_readme::render);
         let maps = settings.secrets.iter().map(|(name, keys)| (name.clone(), keys.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect())).collect();
         Ok(Self {
-            forges: super::forges::directory(&settings, &env),
             stores,
             config_url: open.url,
             config_store,

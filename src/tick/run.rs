@@ -122,7 +122,7 @@ async fn one(
     if optimistic {
         workspace = workspace.with_provisional(world.ledger_store.url().key());
     }
-    let forges = super::forges::for_promotion(world, book.clone());
+    let forges = super::forges::for_promotion(world, view, &promotion, book.clone());
     let mut tools = Tools::default();
     (tools.kustomize, tools.helm) = (world.settings.tools.kustomize.clone(), world.settings.tools.helm.clone());
     let doors = Doors {
