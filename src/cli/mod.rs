@@ -1,7 +1,9 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
+pub mod demo;
 pub mod eval;
 pub mod fsck;
+pub mod init;
 pub mod run;
 pub mod schema;
 pub mod session;
@@ -99,6 +101,10 @@ pub enum Format {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Build an example in a folder and run it, offline
+    Demo(demo::Args),
+    /// Write a first project into this repository
+    Init(init::Args),
     /// A tick: look, decide, act, write down, tell
     Run(run::Args),
     /// Check definitions and settings
@@ -140,6 +146,8 @@ pub async fn main(cli: Cli) -> u8 {
 
 async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session::Stopped> {
     match verb {
+        Verb::Demo(args) => demo::run(session, &args).await,
+        Verb::Init(args) => init::run(session, &args).await,
         Verb::Run(args) => run::run(session, &args).await,
         Verb::Validate(args) => {
             let root = session.root().await?;

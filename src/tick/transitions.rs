@@ -126,6 +126,9 @@ pub async fn record_freight(chain: &mut Chain<'_>, project: &ProjectName, freigh
                 (record.status.metadata.clone(), record.alias.clone(), record.status.approved_for.clone(), record.status.quarantined.clone());
             record.status = (*status).clone();
             (record.status.metadata, record.status.approved_for, record.status.quarantined) = (metadata, approved, quarantined);
+            if verified_in.is_empty() {
+                draft.say(format!("note where {} is", if alias.is_empty() { freight.as_str() } else { &alias }));
+            }
             for stage in &verified_in {
                 draft.say(format!("{} is verified in {stage}", if alias.is_empty() { freight.as_str() } else { &alias }));
             }
@@ -301,7 +304,8 @@ pub async fn record_verification(chain: &mut Chain<'_>, project: &ProjectName, s
             let message = if info.message.is_empty() { String::new() } else { format!(": {}", words::one_line(&info.message, 140)) };
             draft.say(format!("verification of {stage} is {phase}{message}"));
             if !log.is_empty() {
-                draft.write_log(&project, &stage, &info.id, &log);
+                let earlier = draft.state().log(&project, &stage, &info.id)?.unwrap_or_default();
+                draft.write_log(&project, &stage, &info.id, &format!("{earlier}{log}"));
             }
             Ok(())
         })

@@ -154,7 +154,7 @@ pub fn reverify(stage: &Stage, status: &mut StageStatus, id: &str, actor: &str, 
     if status.current_promotion.is_some() {
         return Err(format!("stage `{name}` is being promoted to; what arrives is verified anyway"));
     }
-    if !status.health.as_ref().is_some_and(|health| health.status == HealthState::Healthy) {
+    if status.health.as_ref().is_none_or(|health| health.status != HealthState::Healthy) {
         return Err(format!("stage `{name}` is not healthy; a verification begins when it is"));
     }
     let implicit = stage.spec.verification.is_none();
@@ -176,10 +176,11 @@ fn next_id(previous: &str) -> String {
     format!("{}-{}-5{}-a{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
 }
 
-/// Ends the newest verification of what a stage holds, if it is the one named. What was measured stays in the record.
+/// Ends the newest verification of what a stage holds, if it is the one named. The record then says how it ended: as aborted, or as its run had
+/// ended by itself; what was measured stays in it.
 ///
 /// # Errors
-/// Why not, for the user: it has ended, or it is another one.
+/// Why not, for the user: none is under way, or it is another one.
 pub fn abort(stage: &Stage, status: &mut StageStatus, id: &str, actor: &str, now: Timestamp) -> Result<(), String> {
     let name = &stage.metadata.name;
     let newest = under_way(status).ok_or_else(|| format!("stage `{name}` has no verification under way"))?;
@@ -187,12 +188,19 @@ pub fn abort(stage: &Stage, status: &mut StageStatus, id: &str, actor: &str, now
         return Err(format!("verification `{id}` is not the one under way in stage `{name}`; that is `{}`", newest.id));
     }
     let mut info = newest.clone();
-    if let Ok(mut run) = run_of(&info) {
+    if info.analysis_run.is_some() {
+        let mut run = match run_of(&info) {
+            Ok(run) => run,
+            Err(message) => {
+                bookkeeping::record_verification(status, broken(&info, message, now));
+                return Ok(());
+            }
+        };
         let stands = follow(&info, &run, now);
         if stands.phase.is_some_and(VerificationPhase::is_terminal) {
-            // It ended before the person said so.
+            // It ended before the person said so, and stays what it was.
             bookkeeping::record_verification(status, stands);
-            return Err(format!("the verification of stage `{name}` has ended"));
+            return Ok(());
         }
         run.spec.terminate = true;
         info.run = seal(&run);
@@ -205,4 +213,82 @@ pub fn abort(stage: &Stage, status: &mut StageStatus, id: &str, actor: &str, now
     }
     bookkeeping::record_verification(status, info);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::AnalysisTemplate;
+
+    const COLLECTION: &str = "58f42488f5118087f9aa8efd0ef8ff924cc9528f";
+
+    fn stage() -> Stage {
+        serde_json::from_value(json!({
+            "metadata": {"name": "uat", "namespace": "shop"},
+            "spec": {"verification": {"analysisTemplates": [{"name": "checks"}]}},
+        }))
+        .unwrap()
+    }
+
+    fn status() -> StageStatus {
+        serde_json::from_value(json!({"freightHistory": [{"id": COLLECTION}], "health": {"status": "Healthy"}})).unwrap()
+    }
+
+    fn start(status: &StageStatus, given: &[GivenArgument]) -> (VerificationInfo, Option<AnalysisRun>) {
+        let template: AnalysisTemplate = serde_json::from_value(json!({
+            "metadata": {"name": "checks"},
+            "spec": {"args": [{"name": "token", "value": "none"}], "metrics": [{"name": "smoke", "provider": {"web": {"url": "https://example.com"}}}]},
+        }))
+        .unwrap();
+        let project = BTreeMap::from([("checks".to_owned(), template)]);
+        let templates = Templates { project: &project, cluster: &BTreeMap::new() };
+        begin(&Beginning { stage: &stage(), status, templates: &templates, given: Ok(given), now: Timestamp::UNIX_EPOCH, random: 1 })
+    }
+
+    #[test]
+    fn the_value_of_a_secret_is_not_recorded() {
+        let given = GivenArgument { name: "token".into(), value: Some("s3cr3t".into()), template: Some("${{ secret('a').b }}".into()) };
+        let (info, run) = start(&status(), &[given]);
+        let run = run.unwrap();
+        assert_eq!(run.spec.args[0].value.as_deref(), Some("s3cr3t"));
+        for info in [info.clone(), follow(&info, &run, Timestamp::UNIX_EPOCH)] {
+            assert!(!serde_json::to_string(&info).unwrap().contains("s3cr3t"));
+            assert_eq!(run_of(&info).unwrap().spec.args[0].template.as_deref(), Some("${{ secret('a').b }}"));
+        }
+    }
+
+    #[test]
+    fn a_request_is_made_once_and_begins_under_its_own_id() {
+        let (stage, mut status) = (stage(), status());
+        let (first, run) = start(&status, &[]);
+        let mut run = run.unwrap();
+        run.status.phase = Some(Phase::Failed);
+        bookkeeping::record_verification(&mut status, follow(&first, &run, Timestamp::UNIX_EPOCH));
+        reverify(&stage, &mut status, &first.id, "ann", Timestamp::UNIX_EPOCH).unwrap();
+        assert!(reverify(&stage, &mut status, &first.id, "ann", Timestamp::UNIX_EPOCH).is_err());
+        let requested = under_way(&status).unwrap().clone();
+        let (second, run) = start(&status, &[]);
+        assert_eq!((second.id, second.actor.as_str()), (requested.id, "ann"));
+        assert!(second.analysis_run.unwrap().name > first.analysis_run.unwrap().name);
+        assert!(run.is_some());
+    }
+
+    #[test]
+    fn an_aborted_verification_is_not_a_good_one() {
+        let (stage, mut status) = (stage(), status());
+        let (info, _) = start(&status, &[]);
+        bookkeeping::record_verification(&mut status, info.clone());
+        assert!(abort(&stage, &mut status, "another", "ann", Timestamp::UNIX_EPOCH).is_err());
+        abort(&stage, &mut status, &info.id, "ann", Timestamp::UNIX_EPOCH).unwrap();
+        let ended = &status.freight_history[0].verification_history[0];
+        assert_eq!((ended.phase, ended.actor.as_str()), (Some(VerificationPhase::Failed), "ann"));
+        assert!(run_of(ended).unwrap().spec.terminate);
+        assert!(abort(&stage, &mut status, &info.id, "ann", Timestamp::UNIX_EPOCH).is_err());
+    }
 }

@@ -109,7 +109,7 @@ fn validate_one(metric: &Metric) -> Result<(), String> {
     duration(&metric.initial_delay, "initialDelay")?;
     let (failures, inconclusive) = (metric.failures_tolerated(), metric.inconclusive_tolerated());
     let successes = metric.successes_wanted();
-    if count > 0 && failures + successes > count {
+    if count > 0 && failures.max(0).saturating_add(successes) > count {
         return Err("count must be at least failureLimit + consecutiveSuccessLimit".into());
     }
     if count > 0 && count < inconclusive {

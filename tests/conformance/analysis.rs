@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use consign::expr::Value as Expr;
+use consign::verify::providers::Observation;
 use consign::verify::run::{AnalysisRun, Argument, Measurement, Metric, Phase, RunSpec};
 use consign::verify::series::{self, Measure};
 use consign::verify::{condition, prepare, providers, substitute};
@@ -122,8 +123,8 @@ impl Script {
             return measurement;
         }
         let value = Expr::from_json(&step["value"]);
-        let (phase, message) = condition::judge(metric, &value, started);
-        Measurement { phase: Some(phase), message, value: consign::expr::go_json(&value).expect("JSON"), ..measurement }
+        let text = consign::expr::go_json(&value).expect("JSON");
+        Observation { value, text, metadata: Vec::new() }.judge(metric, started, finished)
     }
 }
 
@@ -161,7 +162,7 @@ fn series_of(case: &Value) -> Value {
     let secrets = secrets_of(case);
     let script = Script { metrics: read(&case["script"]) };
     let order: Vec<String> = run.spec.metrics.iter().map(|metric| metric.name.clone()).collect();
-    let given: Option<Vec<Timestamp>> = case.get("ticks").map(|ticks| list::<Timestamp>(ticks));
+    let given: Option<Vec<Timestamp>> = case.get("ticks").map(list::<Timestamp>);
     let terminate_at = case.get("terminateAt").map(time);
     let (mut now, mut ticks, mut index) = (time(&case["start"]), Vec::new(), 0);
     loop {

@@ -27,6 +27,23 @@ pub struct Observation {
     pub metadata: Vec<(&'static str, String)>,
 }
 
+impl Observation {
+    /// The measurement that was started and finished at these instants, and the result of the metric's conditions.
+    pub fn judge(self, metric: &Metric, started: Timestamp, finished: Timestamp) -> Measurement {
+        let (phase, message) = condition::judge(metric, &self.value, started);
+        Measurement {
+            phase: Some(phase),
+            // A value that cannot be judged is no result; the message says what was wrong with it.
+            value: if phase == Phase::Error { String::new() } else { self.text },
+            message,
+            started_at: Some(started),
+            finished_at: Some(finished),
+            metadata: self.metadata.into_iter().map(|(key, text)| (key.to_owned(), text)).collect(),
+            ..Measurement::default()
+        }
+    }
+}
+
 /// All providers.
 pub struct Providers {
     http: http::Client,
@@ -97,17 +114,7 @@ impl Measure for Providers {
         }
         match self.observe(name, metric, now).await {
             Ok(observation) => {
-                let (phase, message) = condition::judge(metric, &observation.value, now);
-                Measurement {
-                    phase: Some(phase),
-                    // A value that could not be judged would only repeat the message.
-                    value: if phase == Phase::Error { String::new() } else { observation.text },
-                    message,
-                    started_at: Some(now),
-                    finished_at: Some(after(now, begun)),
-                    metadata: observation.metadata.into_iter().map(|(key, text)| (key.to_owned(), text)).collect(),
-                    ..Measurement::default()
-                }
+                observation.judge(metric, now, after(now, begun))
             }
             Err(message) => Measurement::error(message, now, after(now, begun)),
         }

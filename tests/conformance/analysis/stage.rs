@@ -76,7 +76,7 @@ impl Setting {
     }
 
     fn status(&self, case: &Value) -> StageStatus {
-        let last = case["lastPromotion"].as_str();
+        let last = case["stage"]["status"]["lastPromotion"]["name"].as_str();
         StageStatus {
             freight_history: vec![self.collection()],
             health: Some(Health { status: consign::model::HealthState::Healthy, issues: Vec::new() }),
@@ -136,9 +136,9 @@ pub fn build(case: &Value) -> Value {
     let mut value = json!({"metadata": run.metadata, "spec": run.spec});
     value["metadata"]["name"] = json!(anonymous(&run.metadata.name));
     // Objects of a cluster own each other; records of a ledger do not.
-    let owners = case["want"]["analysisRun"]["metadata"]["ownerReferences"].clone();
-    if !owners.is_null() {
-        value["metadata"]["ownerReferences"] = owners;
+    let shown = [&case["want"], &case["sane"]].into_iter().find_map(|want| want["analysisRun"]["metadata"].get("ownerReferences"));
+    if let Some(owners) = shown {
+        value["metadata"]["ownerReferences"] = owners.clone();
     }
     compact(&mut value);
     json!({"analysisRun": value, "phase": info.phase})
@@ -231,7 +231,6 @@ impl Story {
 
     /// What a tick does about verifications: plan, write down, begin or follow, plan again.
     fn tick(&mut self, now: Timestamp) {
-        let name = self.setting.stage.name();
         if let Some((id, actor)) = self.abort.clone() {
             // A refusal is for whoever asked.
             let _ = lifecycle::abort(&self.setting.stage, &mut self.status, &id, &actor, now);
@@ -258,7 +257,6 @@ impl Story {
                 }
             }
         }
-        let _ = name;
         for info in self.status.freight_history[0].verification_history.iter().rev() {
             if !self.ids.contains(&info.id) {
                 self.ids.push(info.id.clone());

@@ -3,5 +3,8 @@
 pub mod git_server;
 pub mod github;
 pub mod helm_repo;
+pub mod machine;
+pub mod monorepo;
 pub mod step_bench;
 pub mod tools;
+pub mod world;

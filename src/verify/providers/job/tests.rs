@@ -71,6 +71,47 @@ async fn a_deadline_ends_a_job_with_all_it_started() {
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
+/// A stand-in for docker that writes down how it is called; `run` prints `$TOKEN` and ends as it is told.
+fn engine(folder: &std::path::Path, end: &str) -> Jobs {
+    use std::os::unix::fs::PermissionsExt as _;
+    let script = format!("#!/bin/sh\necho \"$@\" >> {}/calls\n[ \"$1\" = run ] || exit 0\necho \"token $TOKEN\"\n{end}\n", folder.display());
+    let path = folder.join("docker");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let env = BTreeMap::from([("PATH".to_owned(), format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default()))]);
+    Jobs { runner: Runner::Container, env: Arc::new(env), ..jobs() }
+}
+
+fn contained() -> Job {
+    let env = json!([{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "probe", "key": "token"}}}]);
+    job(json!({"name": "probe", "image": "probe:2", "command": ["probe", "-v"], "args": ["uat"], "env": env}), json!({"backoffLimit": 0}))
+}
+
+#[tokio::test]
+async fn a_container_gets_secrets_by_its_environment_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let attempts = engine(folder.path(), "exit 0").run(&contained(), "test/x.probe.1", 0).await;
+    assert_eq!(assess(&attempts.stands.unwrap().status, &[]).0, Phase::Successful);
+    assert_eq!(attempts.log, "[probe out] token *****\n");
+    let calls = std::fs::read_to_string(folder.path().join("calls")).unwrap();
+    assert_eq!(
+        calls,
+        "rm --force consign-test-x.probe.1\nrun --rm --name consign-test-x.probe.1 --env TOKEN --entrypoint probe probe:2 -v uat\n"
+    );
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled_is_neither_good_nor_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = "echo 'docker: Error response from daemon: pull access denied for probe' >&2; exit 125";
+    let stands = engine(folder.path(), refused).run(&contained(), "x", 0).await.stands.unwrap();
+    let (phase, message) = assess(&stands.status, &stands.waiting);
+    assert_eq!(phase, Phase::Inconclusive);
+    assert!(message.contains("probe:2") && message.contains("pull access denied"), "{message}");
+    let broken = engine(folder.path(), "echo 'Cannot connect to the Docker daemon' >&2; exit 125").run(&contained(), "x", 0).await;
+    assert!(broken.stands.is_err());
+}
+
 #[tokio::test]
 async fn what_needs_a_cluster_is_refused() {
     for container in [json!({"name": "x", "image": "busybox"}), json!({"name": "x", "command": ["true"], "envFrom": [{}]})] {
