@@ -128,7 +128,8 @@ async fn one(
     let doors = Doors {
         tools,
         forges: Some(forges),
-        ui_base_url: world.ui_base_url(),
+        // A forge has no page of a stage to link to.
+        ui_base_url: String::new(),
     };
     let clock = Ticking { start: world.occasion.now, began: std::time::Instant::now() };
     let stop = AtomicBool::new(false);

@@ -185,6 +185,15 @@ async fn reads_are_repeated_while_the_server_is_unwell() {
     let failure = world.forge().find(SOURCE, TARGET).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Remote);
     assert_eq!(failure.message, "cannot list the pull requests of `acme/app`: the server answers with status 503");
+
+    let world = World::new();
+    for _ in 0..4 {
+        world.github.inject("GET", "/pulls", Fault::Status(503));
+    }
+    let forge = world.forge();
+    assert_eq!(forge.get(1).await.unwrap_err().kind, FailureKind::Remote);
+    assert_eq!(forge.get(2).await.unwrap_err().kind, FailureKind::Remote);
+    assert_eq!(world.requests().len(), 4, "the second who waits does not wait for the same answer again");
 }
 
 #[tokio::test]
