@@ -188,7 +188,8 @@ fn secret_diff(old: Option<&str>, new: Option<&str>) -> (usize, usize, String) {
     let keys = |value: &Option<Value>| -> BTreeMap<String, String> {
         let value = value.as_ref();
         let section = |name: &str| value.and_then(|value| value[name].as_object()).into_iter().flatten();
-        let all = ["data", "stringData"].into_iter().flat_map(|name| section(name).map(move |(key, value)| (format!("{name}.{key}"), value.to_string())));
+        let all =
+            ["data", "stringData"].into_iter().flat_map(|name| section(name).map(move |(key, value)| (format!("{name}.{key}"), value.to_string())));
         all.collect()
     };
     let (before, after) = (keys(&before), keys(&after));
@@ -233,7 +234,8 @@ mod tests {
 
     #[test]
     fn objects_are_compared_wherever_they_stand() {
-        let web = |image: &str| format!("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  image: {image}\n");
+        let web =
+            |image: &str| format!("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  image: {image}\n");
         let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n";
         let before = format!("{}---\n{service}", web("web:1"));
         let changes = object_changes(&[

@@ -124,10 +124,12 @@ fn artifacts(previous: Option<&FreightReference>, freight: &FreightReference) ->
     }
     for (old, new) in pairs(&previous.charts, &freight.charts, |chart| (chart.repo_url.clone(), chart.name.clone())) {
         let told = |chart: &crate::model::Chart| chart.version.clone();
-        let name = old.or(new).map(|chart| [chart.repo_url.as_str(), chart.name.as_str()].join("/").trim_end_matches('/').to_owned()).unwrap_or_default();
+        let name =
+            old.or(new).map(|chart| [chart.repo_url.as_str(), chart.name.as_str()].join("/").trim_end_matches('/').to_owned()).unwrap_or_default();
         artifacts.push(Artifact { name, before: old.map(told).unwrap_or_default(), after: new.map(told).unwrap_or_default(), links: Vec::new() });
     }
-    for (old, new) in pairs(&previous.artifacts, &freight.artifacts, |artifact| (artifact.artifact_type.clone(), artifact.subscription_name.clone())) {
+    for (old, new) in pairs(&previous.artifacts, &freight.artifacts, |artifact| (artifact.artifact_type.clone(), artifact.subscription_name.clone()))
+    {
         let told = |artifact: &crate::model::ArtifactReference| artifact.version.clone();
         let name = old.or(new).map(|artifact| artifact.subscription_name.clone()).unwrap_or_default();
         artifacts.push(Artifact { name, before: old.map(told).unwrap_or_default(), after: new.map(told).unwrap_or_default(), links: Vec::new() });
@@ -164,7 +166,8 @@ fn links(url: &str, old: Option<&str>, new: Option<&str>) -> Vec<Link> {
     let Some(address) = RepositoryAddress::parse(url) else { return Vec::new() };
     let Some(provider) = address.provider() else { return Vec::new() };
     let mut links = Vec::new();
-    let mut link = |text: &'static str, page: Option<String>| links.extend(page.as_deref().and_then(markdown::link_target).map(|url| Link { text, url }));
+    let mut link =
+        |text: &'static str, page: Option<String>| links.extend(page.as_deref().and_then(markdown::link_target).map(|url| Link { text, url }));
     if let (Some(old), Some(new)) = (old, new)
         && old != new
     {
@@ -346,7 +349,10 @@ mod tests {
         let rendered = render(&text, 5_000);
         let shown = rendered.matches("<details>").count();
         assert!(shown > 1 && shown < 50);
-        assert!(rendered.ends_with(&format!("*{} differences do not fit here; the commits of this pull request have all of it.*\n", 50 - shown)), "{rendered}");
+        assert!(
+            rendered.ends_with(&format!("*{} differences do not fit here; the commits of this pull request have all of it.*\n", 50 - shown)),
+            "{rendered}"
+        );
     }
 
     #[test]
@@ -369,7 +375,10 @@ mod tests {
         let rendered = render(&text, LIMIT);
         let (before, fenced) = rendered.split_once("`````diff\n").unwrap();
         assert!(!before.contains("<script>"), "{before}");
-        assert!(!before.contains("](https://evil") && !before.contains("@team") && !before.contains("@everyone") && !before.contains("javascript:"), "{before}");
+        assert!(
+            !before.contains("](https://evil") && !before.contains("@team") && !before.contains("@everyone") && !before.contains("javascript:"),
+            "{before}"
+        );
         assert!(before.contains("### fox &#35; heading to prod"), "{before}");
         assert!(fenced.contains("\n`````\n") && !rendered.contains('\u{202e}'), "{fenced}");
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{ForgeKind, Settings};
+use crate::diagnostic::Failure;
 use crate::forge::directory::{Directory, Rule, RuleKind};
 use crate::forge::plain::{Book, Committer, PlainForges};
-use crate::diagnostic::Failure;
 use crate::forge::{Describe, Forges, NewPullRequest};
 use crate::git::{CredentialLookup, Entry, EntryKind, Oid, Stores};
 use crate::model::{FreightReference, Promotion, StageName, StageStatus, VerifiedStage};
@@ -82,7 +82,8 @@ impl Describer {
         let mut changes = store.diff_trees(store.commit(from)?.tree, store.commit(head)?.tree)?;
         changes.truncate(MAX_FILES);
         let is_file = |entry: &&Entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable);
-        let blobs: Vec<Oid> = changes.iter().flat_map(|change| [&change.before, &change.after]).flatten().filter(is_file).map(|entry| entry.oid).collect();
+        let blobs: Vec<Oid> =
+            changes.iter().flat_map(|change| [&change.before, &change.after]).flatten().filter(is_file).map(|entry| entry.oid).collect();
         store.prefetch(&blobs).await?;
         let text = |entry: &Option<Entry>| -> Result<Option<String>, Failure> {
             match entry.as_ref().filter(is_file) {
@@ -90,7 +91,10 @@ impl Describer {
                 None => Ok(None),
             }
         };
-        changes.iter().map(|change| Ok(FileChange { path: change.path.clone(), before: text(&change.before)?, after: text(&change.after)? })).collect()
+        changes
+            .iter()
+            .map(|change| Ok(FileChange { path: change.path.clone(), before: text(&change.before)?, after: text(&change.after)? }))
+            .collect()
     }
 }
 

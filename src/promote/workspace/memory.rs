@@ -130,5 +130,7 @@ fn word(kind: EntryKind) -> &'static str {
 }
 
 fn kind(word: &str) -> Option<EntryKind> {
-    [EntryKind::File, EntryKind::Executable, EntryKind::Symlink, EntryKind::Folder, EntryKind::Submodule].into_iter().find(|kind| self::word(*kind) == word)
+    [EntryKind::File, EntryKind::Executable, EntryKind::Symlink, EntryKind::Folder, EntryKind::Submodule]
+        .into_iter()
+        .find(|kind| self::word(*kind) == word)
 }
