@@ -1,278 +1,370 @@
-//! What a change of files means for Kubernetes objects: a diff for each object, without the values of Secrets.
+//! What a promotion would change, by Kubernetes object; values of Secrets are never shown.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
 
+use super::words;
+use crate::model::{FreightName, ProjectName, StageName};
 use crate::promote::manifests::{ObjectIdentity, read_document, split_documents};
 
-/// Files larger than this are named, not compared.
-const MAX_FILE: usize = 2 * 1024 * 1024;
-/// Lines around a change.
-const CONTEXT: usize = 3;
+/// Comparing two files ends after this long with a coarser answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A file on the two sides of a change; None: it is not there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FileChange {
+/// What a promotion would change on one branch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageDiff {
+    /// The project.
+    pub project: ProjectName,
+    /// The stage.
+    pub stage: StageName,
+    /// The freight.
+    pub freight: FreightName,
+    /// Its alias.
+    pub alias: String,
+    /// The repository; empty: nothing would be written.
+    #[serde(rename = "repoURL")]
+    pub repo_url: String,
+    /// The branch.
+    pub branch: String,
+    /// The files that would change.
+    pub files: Vec<FileDiff>,
+    /// What is not shown, and why.
+    pub notes: Vec<String>,
+}
+
+/// A file that would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileDiff {
     /// Its path.
     pub path: String,
-    /// Before.
-    pub before: Option<String>,
-    /// After.
-    pub after: Option<String>,
-}
-
-/// How something differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verb {
-    /// It was not there before.
-    Added,
-    /// It is not there any more.
-    Removed,
-    /// It is another.
-    Changed,
-}
-
-/// An object, or a file that holds none, and how it differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObjectChange {
-    /// `Deployment web`, or the path of a file.
-    pub name: String,
-    /// Namespace; empty: none is written.
-    pub namespace: String,
-    /// How it differs.
-    pub verb: Verb,
-    /// Lines that came.
-    pub added: usize,
-    /// Lines that went.
-    pub removed: usize,
-    /// A unified diff without file names, or what can be said in its place.
+    /// How.
+    pub change: Change,
+    /// The objects in it that would change; empty: it holds none.
+    pub objects: Vec<ObjectDiff>,
+    /// A unified diff.
     pub diff: String,
 }
 
-/// The differences of all objects in some files, in the order of their names. An object that moved from one file to another without
-/// changing is no difference. Files without objects are compared as a whole.
-pub fn object_changes(files: &[FileChange]) -> Vec<ObjectChange> {
-    let mut before: BTreeMap<Key, &str> = BTreeMap::new();
-    let mut after: BTreeMap<Key, &str> = BTreeMap::new();
-    let mut changes = Vec::new();
-    for file in files {
-        let sides = [&file.before, &file.after];
-        if sides.iter().any(|side| side.as_ref().is_some_and(|text| text.len() > MAX_FILE)) {
-            changes.push(untold(file, "too large to be shown"));
-            continue;
+/// An object that would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectDiff {
+    /// API group and version.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace as written; empty: none.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// How.
+    pub change: Change,
+    /// A unified diff.
+    pub diff: String,
+}
+
+/// How something changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// New.
+    Added,
+    /// Different.
+    #[default]
+    Changed,
+    /// Gone.
+    Removed,
+}
+
+impl Change {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Removed => "removed",
         }
-        if sides.iter().any(|side| side.as_ref().is_some_and(|text| text.contains('\0'))) {
-            changes.push(untold(file, "not a text file"));
-            continue;
+    }
+}
+
+/// A file on one side of the comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// There is none.
+    Absent,
+    /// Its text.
+    Text(String),
+    /// Something that is not shown, in words.
+    Opaque(String),
+}
+
+/// Compares two versions of a file. `secrets` are texts to mask wherever they stand.
+pub fn file(path: &str, before: &Side, after: &Side, secrets: &[String]) -> FileDiff {
+    let change = match (before, after) {
+        (Side::Absent, _) => Change::Added,
+        (_, Side::Absent) => Change::Removed,
+        _ => Change::Changed,
+    };
+    let (Some(old), Some(new)) = (content(before), content(after)) else {
+        let word = |side: &Side| match side {
+            Side::Absent => "nothing".to_owned(),
+            Side::Text(text) => format!("{} bytes of text", text.len()),
+            Side::Opaque(what) => what.clone(),
+        };
+        return FileDiff { path: path.to_owned(), change, objects: Vec::new(), diff: format!("not shown: {} -> {}\n", word(before), word(after)) };
+    };
+    let (old, new) = (Documents::read(old), Documents::read(new));
+    let (old, new) = (old.redacted(&new, "before"), new.redacted(&old, "after"));
+    let objects = objects(path, &old, &new, secrets);
+    let names = (if *before == Side::Absent { "/dev/null".into() } else { format!("a/{path}") }, if *after == Side::Absent { "/dev/null".into() } else { format!("b/{path}") });
+    let diff = mask(&unified(&old.text(), &new.text(), &names.0, &names.1), secrets);
+    FileDiff { path: path.to_owned(), change, objects, diff }
+}
+
+fn content(side: &Side) -> Option<&str> {
+    match side {
+        Side::Absent => Some(""),
+        Side::Text(text) => Some(text),
+        Side::Opaque(_) => None,
+    }
+}
+
+fn unified(old: &str, new: &str, old_name: &str, new_name: &str) -> String {
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
+    let text = diff.unified_diff().context_radius(3).header(old_name, new_name).to_string();
+    if text.is_empty() && old != new { "only line ends differ\n".into() } else { text }
+}
+
+/// Masks values of secrets; short ones would mask half the text.
+fn mask(text: &str, secrets: &[String]) -> String {
+    let mut secrets: Vec<&String> = secrets.iter().filter(|secret| secret.len() >= 4).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "****"))
+}
+
+/// The documents of a file. A file that holds no Kubernetes object is one document, as it is.
+struct Documents(Vec<Document>);
+
+struct Document {
+    text: String,
+    value: Option<Value>,
+    identity: Option<ObjectIdentity>,
+}
+
+impl Documents {
+    fn read(text: &str) -> Self {
+        let documents: Vec<Document> = split_documents(text)
+            .into_iter()
+            .map(|text| {
+                let value = read_document(text).ok();
+                let identity = value.as_ref().and_then(ObjectIdentity::of).filter(ObjectIdentity::is_named);
+                Document { text: text.to_owned(), value, identity }
+            })
+            .collect();
+        // What is whole is kept whole, so that its diff shows every line.
+        if documents.len() == 1 && !documents[0].may_hold_secret() {
+            let mut documents = documents;
+            text.clone_into(&mut documents[0].text);
+            return Self(documents);
         }
-        for (side, objects) in [(&file.before, &mut before), (&file.after, &mut after)] {
-            for (key, text) in side.as_deref().map(|text| documents(&file.path, text)).unwrap_or_default() {
-                objects.insert(key, text);
+        Self(documents)
+    }
+
+    fn text(&self) -> String {
+        let texts: Vec<&str> = self.0.iter().map(|document| document.text.as_str()).collect();
+        texts.join("---\n")
+    }
+
+    fn find(&self, identity: &ObjectIdentity) -> Option<&Document> {
+        self.0.iter().find(|document| document.identity.as_ref() == Some(identity))
+    }
+
+    /// The same documents without the values of Secrets: `****` where the other side has the same value, else with the word for this side.
+    fn redacted(&self, other: &Self, side: &str) -> Self {
+        let redact = |document: &Document| {
+            if !document.may_hold_secret() {
+                return Document { text: document.text.clone(), value: None, identity: document.identity.clone() };
             }
-        }
-    }
-    let keys: std::collections::BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
-    for key in keys {
-        let (old, new) = (before.get(key).copied(), after.get(key).copied());
-        if old.map(str::trim) != new.map(str::trim) {
-            changes.extend(compare(key, old, new));
-        }
-    }
-    changes.sort_by(|one, two| (&one.namespace, &one.name).cmp(&(&two.namespace, &two.name)));
-    changes
-}
-
-/// What is compared with what: an object by its identity, anything else by its place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Object(ObjectIdentity),
-    File(String),
-}
-
-/// The objects of a file. One with a document that is no object counts as a whole.
-fn documents<'t>(path: &str, text: &'t str) -> Vec<(Key, &'t str)> {
-    let whole = || vec![(Key::File(path.to_owned()), text)];
-    let is_yaml = [".yaml", ".yml", ".json"].iter().any(|ending| path.ends_with(ending));
-    if !is_yaml {
-        return whole();
-    }
-    let mut found = Vec::new();
-    for document in split_documents(text) {
-        match read_document(document) {
-            Ok(Value::Null) => {}
-            Ok(value) => match ObjectIdentity::of(&value).filter(|identity| identity.is_named() && !identity.version.is_empty()) {
-                // Without its version: another version of an object is the same object.
-                Some(identity) => found.push((Key::Object(ObjectIdentity { version: String::new(), ..identity }), document)),
-                None => return whole(),
-            },
-            Err(_) => return whole(),
-        }
-    }
-    found
-}
-
-fn compare(key: &Key, old: Option<&str>, new: Option<&str>) -> Option<ObjectChange> {
-    let (name, namespace) = match key {
-        Key::Object(identity) => (format!("{} {}", identity.kind, identity.name), identity.namespace.clone()),
-        Key::File(path) => (path.clone(), String::new()),
-    };
-    let verb = match (old, new) {
-        (None, _) => Verb::Added,
-        (_, None) => Verb::Removed,
-        _ => Verb::Changed,
-    };
-    if [old, new].into_iter().flatten().any(holds_secret) {
-        let (added, removed, diff) = secret_diff(old, new);
-        return Some(ObjectChange { name, namespace, verb, added, removed, diff });
-    }
-    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-    let diff = TextDiff::from_lines(old, new);
-    let mut text = String::new();
-    let (mut added, mut removed) = (0, 0);
-    for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
-        text.push_str(&format!("{}\n", hunk.header()));
-        for change in hunk.iter_changes() {
-            let sign = match change.tag() {
-                similar::ChangeTag::Delete => {
-                    removed += 1;
-                    '-'
-                }
-                similar::ChangeTag::Insert => {
-                    added += 1;
-                    '+'
-                }
-                similar::ChangeTag::Equal => ' ',
+            let Some(value) = &document.value else {
+                let text = format!("# **** a document that may hold a Secret and cannot be read ({side})\n");
+                return Document { text, value: None, identity: None };
             };
-            text.push(sign);
-            text.push_str(change.value().trim_end_matches(['\n', '\r']));
-            text.push('\n');
-        }
+            let counterpart = document.identity.as_ref().and_then(|identity| other.find(identity)).or_else(|| other.0.first().filter(|_| other.0.len() == 1));
+            let mut value = value.clone();
+            let touched = hide(&mut value, counterpart.and_then(|document| document.value.as_ref()), side);
+            let text = if touched { serde_saphyr::to_string(&value).unwrap_or_else(|_| "# ****\n".into()) } else { document.text.clone() };
+            Document { text, value: None, identity: document.identity.clone() }
+        };
+        Self(self.0.iter().map(redact).collect())
     }
-    // Only line ends or the lack of one at the end differ.
-    (added + removed > 0).then_some(ObjectChange { name, namespace, verb, added, removed, diff: text })
 }
 
-/// Whether a text is or may be a Secret: one by its kind, one within a list, or a text that cannot be read and says so.
-fn holds_secret(text: &str) -> bool {
-    fn within(value: &Value) -> bool {
-        match value {
-            Value::Object(fields) => {
-                fields.get("kind").and_then(Value::as_str).is_some_and(|kind| kind == "Secret" || kind == "SecretList") || fields.values().any(within)
+impl Document {
+    fn may_hold_secret(&self) -> bool {
+        self.text.contains("Secret")
+    }
+}
+
+/// Hides the values of a Secret, also of one inside a list. True: there was one.
+fn hide(value: &mut Value, other: Option<&Value>, side: &str) -> bool {
+    match value {
+        Value::Object(fields) if fields.get("kind").is_some_and(|kind| kind == "Secret") => {
+            for part in ["data", "stringData"] {
+                let theirs = other.and_then(|other| other.get(part));
+                match fields.get_mut(part) {
+                    Some(Value::Object(values)) => {
+                        for (key, value) in values {
+                            let same = theirs.and_then(|theirs| theirs.get(key)) == Some(&*value);
+                            *value = Value::String(if same { "****".into() } else { format!("**** ({side})") });
+                        }
+                    }
+                    Some(odd) if !odd.is_null() => *odd = Value::String("****".into()),
+                    _ => {}
+                }
             }
-            Value::Array(items) => items.iter().any(within),
-            _ => false,
+            // Annotations may repeat the whole object.
+            if let Some(Value::Object(annotations)) = fields.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")) {
+                annotations.values_mut().for_each(|value| *value = Value::String("****".into()));
+            }
+            true
         }
+        Value::Object(fields) => {
+            let mut touched = false;
+            for (key, value) in fields {
+                touched |= hide(value, other.and_then(|other| other.get(key)), side);
+            }
+            touched
+        }
+        Value::Array(items) => {
+            let mut touched = false;
+            for (index, item) in items.iter_mut().enumerate() {
+                let named = |value: &Value| value.get("metadata").and_then(|metadata| metadata.get("name")).cloned();
+                let name = named(item);
+                let theirs = other.and_then(Value::as_array);
+                let counterpart = theirs.and_then(|theirs| theirs.iter().find(|their| name.is_some() && named(their) == name).or_else(|| theirs.get(index)));
+                touched |= hide(item, counterpart, side);
+            }
+            touched
+        }
+        _ => false,
     }
-    split_documents(text).into_iter().any(|document| match read_document(document) {
-        Ok(value) => within(&value),
-        Err(_) => document.lines().any(|line| line.contains("kind") && line.contains("Secret")),
-    })
 }
 
-/// Which keys of a Secret differ; of everything else only that it does.
-fn secret_diff(old: Option<&str>, new: Option<&str>) -> (usize, usize, String) {
-    let read = |text: Option<&str>| -> Option<Value> {
-        let documents = split_documents(text?);
-        match documents.as_slice() {
-            [document] => read_document(document).ok().filter(|value| value["kind"] == "Secret"),
-            _ => None,
-        }
-    };
-    let (before, after) = (read(old), read(new));
-    if (old.is_some() && before.is_none()) || (new.is_some() && after.is_none()) {
-        return (0, 0, "  # it holds a Secret, so it is not shown\n".to_owned());
-    }
-    let keys = |value: &Option<Value>| -> BTreeMap<String, String> {
-        let value = value.as_ref();
-        let section = |name: &str| value.and_then(|value| value[name].as_object()).into_iter().flatten();
-        let all = ["data", "stringData"].into_iter().flat_map(|name| section(name).map(move |(key, value)| (format!("{name}.{key}"), value.to_string())));
-        all.collect()
-    };
-    let (before, after) = (keys(&before), keys(&after));
-    let (mut added, mut removed, mut text) = (0, 0, String::new());
-    for (key, value) in &before {
-        if after.get(key) != Some(value) {
-            removed += 1;
-            text.push_str(&format!("-{key}: ****\n"));
-        }
-        if after.get(key).is_some_and(|new| new != value) {
-            added += 1;
-            text.push_str(&format!("+{key}: **** # another value\n"));
+fn objects(path: &str, old: &Documents, new: &Documents, secrets: &[String]) -> Vec<ObjectDiff> {
+    let mut pairs: BTreeMap<&ObjectIdentity, [&str; 2]> = BTreeMap::new();
+    for (side, documents) in [old, new].into_iter().enumerate() {
+        for document in &documents.0 {
+            if let Some(identity) = &document.identity {
+                pairs.entry(identity).or_default()[side] = document.text.as_str();
+            }
         }
     }
-    for key in after.keys().filter(|key| !before.contains_key(*key)) {
-        added += 1;
-        text.push_str(&format!("+{key}: ****\n"));
-    }
-    if text.is_empty() {
-        text.push_str("  # something other than its values differs\n");
-    }
-    (added, removed, text)
+    let changed = pairs.into_iter().filter(|(_, [old, new])| old != new);
+    changed
+        .map(|(identity, [old, new])| {
+            let change = match (old.is_empty(), new.is_empty()) {
+                (true, _) => Change::Added,
+                (_, true) => Change::Removed,
+                _ => Change::Changed,
+            };
+            let name = format!("{path}#{}/{}", identity.kind, identity.name);
+            let diff = mask(&unified(old, new, &format!("a/{name}"), &format!("b/{name}")), secrets);
+            let api_version = if identity.group.is_empty() { identity.version.clone() } else { format!("{}/{}", identity.group, identity.version) };
+            ObjectDiff { api_version, kind: identity.kind.clone(), namespace: identity.namespace.clone(), name: identity.name.clone(), change, diff }
+        })
+        .collect()
 }
 
-fn untold(file: &FileChange, why: &str) -> ObjectChange {
-    let verb = match (&file.before, &file.after) {
-        (None, _) => Verb::Added,
-        (_, None) => Verb::Removed,
-        _ => Verb::Changed,
+/// Diffs for people.
+pub fn text(diffs: &[StageDiff], color: bool) -> String {
+    let mut text = String::new();
+    for diff in diffs {
+        let to = if diff.repo_url.is_empty() { String::new() } else { format!(" -> `{}` of {}", diff.branch, diff.repo_url) };
+        text.push_str(&format!("\n== {}: {}{to}\n", diff.stage, diff.alias));
+        for note in &diff.notes {
+            text.push_str(&format!("note: {}\n", words::one_line(note, 200)));
+        }
+        if diff.files.is_empty() && !diff.repo_url.is_empty() {
+            text.push_str("nothing changes\n");
+        }
+        for file in &diff.files {
+            if file.objects.len() > 1 {
+                text.push_str(&format!("\n{} ({})\n", file.path, file.change.word()));
+                for object in &file.objects {
+                    let namespace = if object.namespace.is_empty() { String::new() } else { format!("{}/", object.namespace) };
+                    text.push_str(&format!("{} {namespace}{} ({})\n", object.kind, object.name, object.change.word()));
+                    text.push_str(&painted(&object.diff, color));
+                }
+            } else {
+                let object = file.objects.first().map(|object| format!(": {} {}", object.kind, object.name)).unwrap_or_default();
+                text.push_str(&format!("\n{} ({}){object}\n", file.path, file.change.word()));
+                text.push_str(&painted(&file.diff, color));
+            }
+        }
+    }
+    text
+}
+
+fn painted(diff: &str, color: bool) -> String {
+    if !color {
+        return diff.to_owned();
+    }
+    let paint = |line: &str| match line.as_bytes().first() {
+        Some(b'+') => format!("\u{1b}[32m{line}\u{1b}[0m\n"),
+        Some(b'-') => format!("\u{1b}[31m{line}\u{1b}[0m\n"),
+        Some(b'@') => format!("\u{1b}[36m{line}\u{1b}[0m\n"),
+        _ => format!("{line}\n"),
     };
-    ObjectChange { name: file.path.clone(), namespace: String::new(), verb, added: 0, removed: 0, diff: format!("  # {why}\n") }
+    diff.lines().map(paint).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
     use super::*;
 
-    fn change(path: &str, before: Option<&str>, after: Option<&str>) -> FileChange {
-        FileChange { path: path.into(), before: before.map(str::to_owned), after: after.map(str::to_owned) }
+    fn diff(old: &str, new: &str) -> FileDiff {
+        file("app.yaml", &Side::Text(old.into()), &Side::Text(new.into()), &[])
     }
 
     #[test]
-    fn objects_are_compared_wherever_they_stand() {
-        let web = |image: &str| format!("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  image: {image}\n");
-        let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n";
-        let before = format!("{}---\n{service}", web("web:1"));
-        let changes = object_changes(&[
-            change("all.yaml", Some(&before), None),
-            change("web.yaml", None, Some(&web("web:2"))),
-            change("service.yaml", None, Some(service)),
-            change("notes.txt", None, Some("hello\n")),
-        ]);
-        let told: Vec<(&str, &str, Verb)> = changes.iter().map(|change| (change.name.as_str(), change.namespace.as_str(), change.verb)).collect();
-        assert_eq!(told, [("notes.txt", "", Verb::Added), ("Deployment web", "shop", Verb::Changed)], "the service only moved");
-        assert_eq!((changes[1].added, changes[1].removed), (1, 1));
-        assert!(changes[1].diff.ends_with(" spec:\n-  image: web:1\n+  image: web:2\n"), "{}", changes[1].diff);
+    fn a_changed_object_is_named_and_its_neighbour_is_not() {
+        let old = "kind: A\nmetadata: {name: x}\nv: 1\n---\nkind: B\nmetadata: {name: y}\nv: 1\n";
+        let shown = diff(old, &old.replacen("v: 1", "v: 2", 1));
+        assert_eq!(shown.objects.len(), 1);
+        assert_eq!((shown.objects[0].kind.as_str(), shown.objects[0].change), ("A", Change::Changed));
+        assert!(shown.diff.contains("-v: 1\n+v: 2\n"), "{}", shown.diff);
     }
 
     #[test]
-    fn values_of_secrets_are_never_shown() {
-        let secret = |data: &str| format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  annotations: {{last: s3cret}}\n{data}");
-        let changes = object_changes(&[change(
-            "secret.yaml",
-            Some(&secret("data:\n  old: czNjcmV0\n  same: czNjcmV0\n  turned: czNjcmV0\n")),
-            Some(&secret("data:\n  same: czNjcmV0\n  turned: czNjcmV0Mg==\nstringData:\n  new: s3cret\n")),
-        )]);
-        assert_eq!(changes[0].diff, "-data.old: ****\n-data.turned: ****\n+data.turned: **** # another value\n+stringData.new: ****\n");
-        for (before, after) in [
-            ("apiVersion: v1\nkind: List\nitems:\n- {kind: Secret, data: {a: s3cret}}\n", "apiVersion: v1\nkind: List\nitems: []\n"),
-            ("kind: Secret\ndata: {a: s3cret}\n  broken: [", "kind: Secret\n"),
-            ("a: 1\n---\nkind: Secret\nstringData: {a: s3cret}\n", "a: 2\n"),
-            ("template:\n  kind: Secret\n  stringData: {a: s3cret}\n", "template: {}\n"),
-        ] {
-            let changes = object_changes(&[change("x.yaml", Some(before), Some(after))]);
-            assert!(!changes.is_empty());
-            assert!(changes.iter().all(|change| !change.diff.contains("s3cret")), "{changes:?}");
-        }
+    fn values_of_secrets_are_never_shown_but_that_they_change_is() {
+        let secret = |value: &str| {
+            format!("apiVersion: v1\nkind: List\nitems:\n- kind: Secret\n  metadata: {{name: s, annotations: {{last: {value}}}}}\n  stringData: {{a: same, b: {value}}}\n")
+        };
+        let shown = diff(&secret("hunter1"), &secret("hunter2"));
+        assert!(!shown.diff.contains("hunter") && !shown.diff.contains("same"), "{}", shown.diff);
+        assert!(shown.diff.contains("**** (before)") && shown.diff.contains("**** (after)"), "{}", shown.diff);
+        let added = file("s.yaml", &Side::Absent, &Side::Text(secret("hunter2")), &[]);
+        assert!(!added.diff.contains("hunter2"), "{}", added.diff);
+        let broken = diff("kind: Secret\ndata: {a: hunter1\n", "kind: Secret\ndata: {a: hunter2\n");
+        assert!(!broken.diff.contains("hunter"), "{}", broken.diff);
     }
 
     #[test]
-    fn what_cannot_be_compared_is_named() {
-        let large = "x".repeat(MAX_FILE + 1);
-        let changes = object_changes(&[change("a.yaml", Some(&large), None), change("b.bin", None, Some("a\0b"))]);
-        assert_eq!(changes.iter().map(|change| change.diff.as_str()).collect::<Vec<_>>(), ["  # too large to be shown\n", "  # not a text file\n"]);
+    fn a_secret_that_an_expression_read_is_masked_everywhere() {
+        let shown = file("a.txt", &Side::Absent, &Side::Text("token=s3cret\n".into()), &["s3cret".into()]);
+        assert!(shown.diff.contains("+token=****"), "{}", shown.diff);
+    }
+
+    #[test]
+    fn what_is_no_text_is_only_named() {
+        let shown = file("logo.png", &Side::Absent, &Side::Opaque("10 bytes, no text".into()), &[]);
+        assert_eq!(shown.diff, "not shown: nothing -> 10 bytes, no text\n");
     }
 }

@@ -11,3 +11,4 @@ mod ledger;
 mod promote;
 mod steps;
 mod support;
+mod verbs;
