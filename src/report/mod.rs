@@ -1,10 +1,10 @@
 //! Every sentence the user reads; renders, never decides.
 
-pub mod failures;
-pub mod fsck;
 pub mod diagnostics;
 pub mod discovery;
+pub mod failures;
 pub mod freight;
+pub mod fsck;
 pub mod graph;
 pub mod history;
 pub mod ledger_readme;
