@@ -1,11 +1,13 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
+pub mod demo;
 pub mod discover;
 pub mod eval;
 pub mod freight;
 pub mod fsck;
 pub mod graph;
 pub mod history;
+pub mod init;
 pub mod logs;
 pub mod plan;
 pub mod run;
@@ -108,6 +110,8 @@ pub enum Format {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Build an example in a folder and run it, offline
+    Demo(demo::Args),
     /// What each subscription finds now; writes nothing
     Discover(discover::Args),
     /// Evaluate an expression or template
@@ -120,6 +124,8 @@ pub enum Verb {
     Graph(graph::Args),
     /// Promotions, newest first
     History(history::Args),
+    /// Write a first project into this repository
+    Init(init::Args),
     /// What the steps of a promotion or the jobs of a verification printed
     Logs(logs::Args),
     /// What a tick would do, and the reason for every "no"; writes nothing
@@ -167,6 +173,8 @@ pub async fn main(cli: Cli) -> u8 {
 
 async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session::Stopped> {
     match verb {
+        Verb::Demo(args) => demo::run(session, &args).await,
+        Verb::Init(args) => init::run(session, &args).await,
         Verb::Discover(args) => discover::run(session, &args).await,
         Verb::Freight(args) => freight::run(session, &args).await,
         Verb::Graph(args) => graph::run(session, &args).await,

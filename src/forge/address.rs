@@ -1,7 +1,5 @@
 //! Where a repository is on its forge, and which forge that is.
 
-use crate::promote::steps::config::GitProvider;
-
 /// Kinds of forges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
@@ -17,19 +15,18 @@ pub enum Provider {
     GitLab,
 }
 
-impl From<GitProvider> for Provider {
-    fn from(provider: GitProvider) -> Self {
-        match provider {
-            GitProvider::Azure => Self::Azure,
-            GitProvider::Bitbucket => Self::Bitbucket,
-            GitProvider::Gitea => Self::Gitea,
-            GitProvider::Github => Self::GitHub,
-            GitProvider::Gitlab => Self::GitLab,
+impl Provider {
+    /// Its name as users know it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Azure => "Azure DevOps",
+            Self::Bitbucket => "Bitbucket",
+            Self::Gitea => "Gitea",
+            Self::GitHub => "GitHub",
+            Self::GitLab => "GitLab",
         }
     }
-}
 
-impl Provider {
     /// The page of a commit, from the URL alone. None: Azure, whose pages Kargo does not give either.
     pub fn commit_url(self, repository: &RepositoryAddress, commit: &str) -> Option<String> {
         let RepositoryAddress { host, path } = repository;

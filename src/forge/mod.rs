@@ -1,10 +1,18 @@
 //! Pull requests, wherever they live: GitHub, or plain Git.
+//!
+//! A [`Directory`] knows which forge a repository is on; with the [`plain`] proposals of one promotion it becomes the [`Forges`] that the
+//! promotion's steps ask. A forge that says no for good is an answer, not a failure: the step records it. A failure means that the forge could
+//! not be asked, or does not know us.
 
 mod address;
+pub mod directory;
+mod github;
+pub mod plain;
 
 use std::sync::Arc;
 
 pub use address::{Provider, RepositoryAddress};
+pub use directory::{Directory, Rule, RuleKind, RuleLookup};
 
 use crate::diagnostic::Failure;
 
@@ -50,6 +58,15 @@ pub struct NewPullRequest {
     pub promotion: String,
 }
 
+/// What came of an attempt to open a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It is open, by us or before.
+    Opened(PullRequest),
+    /// The forge does not take it: why.
+    Impossible(String),
+}
+
 /// What came of an attempt to merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merge {
@@ -70,11 +87,11 @@ pub trait Forge: Send + Sync {
     /// Remote or Refused, if the forge cannot be asked.
     async fn find(&self, source_branch: &str, target_branch: &str) -> Result<Vec<PullRequest>, Failure>;
 
-    /// Opens a pull request.
+    /// Opens a pull request, or adopts the open one between the same branches.
     ///
     /// # Errors
-    /// Remote or Refused, if the forge cannot be asked or does not allow it.
-    async fn open(&self, new: &NewPullRequest) -> Result<PullRequest, Failure>;
+    /// Remote or Refused, if the forge cannot be asked or does not know us.
+    async fn open(&self, new: &NewPullRequest) -> Result<Opening, Failure>;
 
     /// A pull request; None: there is none of this number.
     ///
@@ -96,4 +113,8 @@ pub trait Forges: Send + Sync {
     /// # Errors
     /// Config, if nobody knows what the forge is; Refused, if there is no credential for it.
     fn forge(&self, repo_url: &str, provider: Option<Provider>) -> Result<Arc<dyn Forge>, Failure>;
+
+    /// Whether pull requests of a repository are plain-git proposals: opening one then writes the ledger only, and looking at one reads
+    /// refs only, so neither is an effect outside of Git.
+    fn is_plain(&self, repo_url: &str, provider: Option<Provider>) -> bool;
 }

@@ -10,6 +10,7 @@
 //! | moving many refs of a remote at once, all or nothing | `push`, `group` |
 //! | one fetch, one prefetch, one push for all promotions of a tick: [`Crew`] | `queue`, `crew` |
 //! | real working trees, ignore rules | `worktree`, `ignore` |
+//! | repositories made from nothing | [`fresh`] |
 //!
 //! The network is git's (a filtered `fetch`, an exact-object `fetch --stdin`, one atomic `push`), everything local is gix's.
 
@@ -20,6 +21,7 @@ mod crew;
 mod diff;
 mod edit;
 mod fetch;
+pub mod fresh;
 mod group;
 mod ignore;
 mod integrate;

@@ -44,11 +44,13 @@ impl Stores {
     /// Config, for a URL that must not be used; Tool, when the cache folder cannot be written.
     pub fn get(&self, url: &str) -> Result<Arc<Store>, Failure> {
         let url = RemoteUrl::parse(url, self.git.settings().local)?;
+        // Where git is told to go elsewhere (`url.<base>.insteadOf`), the place it goes to decides what is the same repository.
+        let address = self.git.effective_url(url.as_str());
+        let key = RemoteUrl::parse(&address, true).map_or(address, |address| address.key().to_owned());
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = open.get(url.key()) {
+        if let Some(store) = open.get(&key) {
             return Ok(store.clone());
         }
-        let key = url.key().to_owned();
         let store = Arc::new(Store::open(self.git.clone(), url, self.credentials.clone())?);
         open.insert(key, store.clone());
         Ok(store)

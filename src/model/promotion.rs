@@ -274,6 +274,9 @@ pub struct Proposal {
     pub target_branch: String,
     /// Head of the source branch when it was opened.
     pub head: String,
+    /// Tree of `head`: tells that the proposal was merged when its branch and commits are gone.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tree: String,
     /// Head of the target branch when it was opened; its changes are `base..head`.
     pub base: String,
     /// First line.

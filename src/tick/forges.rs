@@ -1,32 +1,33 @@
 //! The forges of a tick: by rule of the settings, by host, or plain Git.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::{ForgeKind, Settings};
+use crate::forge::directory::{Directory, Rule, RuleKind};
+use crate::forge::plain::{Book, Committer, PlainForges};
+use crate::forge::Forges;
+use crate::git::CredentialLookup;
 
 use super::World;
-use crate::config::ForgeKind;
-use crate::diagnostic::{Failure, FailureKind};
-use crate::forge::{Forge, Forges, Provider};
-use crate::model::Proposal;
 
-/// Whether pull requests of a repository are plain-git proposals.
-pub fn is_plain(world: &World, repo_url: &str) -> bool {
-    rule(world, repo_url) == Some(ForgeKind::Plain)
+/// The directory of forges by the user's settings.
+pub fn directory(settings: &Settings, credentials: CredentialLookup, env: &BTreeMap<String, String>) -> Arc<Directory> {
+    let rules = settings.forges.clone();
+    let rule = move |url: &str| {
+        let rule = rules.iter().find(|rule| super::open::matches_address(&rule.url, url))?;
+        let kind = match rule.kind {
+            ForgeKind::Plain => RuleKind::Plain,
+            ForgeKind::Github => RuleKind::GitHub,
+        };
+        Some(Rule { kind, api: rule.api.clone() })
+    };
+    Arc::new(Directory::new(Arc::new(rule), credentials, env))
 }
 
-fn rule(world: &World, repo_url: &str) -> Option<ForgeKind> {
-    world.settings.forges.iter().find(|rule| super::open::matches_address(&rule.url, repo_url)).map(|rule| rule.kind)
-}
-
-/// The forges as steps see them.
-pub fn forges(_world: &World, _known: Vec<Proposal>, _numbers: Arc<AtomicU64>, _opened: Arc<Mutex<Vec<Proposal>>>) -> Arc<dyn Forges> {
-    Arc::new(Nowhere)
-}
-
-struct Nowhere;
-
-impl Forges for Nowhere {
-    fn forge(&self, repo_url: &str, _provider: Option<Provider>) -> Result<Arc<dyn Forge>, Failure> {
-        Err(Failure::new(FailureKind::Config, format!("no forge for `{repo_url}`")))
-    }
+/// The forges as one promotion sees them.
+pub fn for_promotion(world: &World, book: Book) -> Arc<dyn Forges> {
+    let author = &world.settings.git.author;
+    let committer = Committer { name: author.name.clone(), email: author.email.clone(), at: world.occasion.now, signer: world.signer.clone() };
+    world.forges.for_promotion(PlainForges { stores: world.stores.clone(), book, committer, local: world.local })
 }

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod config;
+mod forge;
 mod git;
 mod house;
+mod journeys;
 mod ledger;
+mod promote;
 mod steps;
 mod support;
 mod verbs;

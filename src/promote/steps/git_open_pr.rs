@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::config::{self, GitOpenPrConfig};
 use crate::diagnostic::Failure;
-use crate::forge::{NewPullRequest, Provider, PullRequest};
+use crate::forge::{NewPullRequest, Opening, Provider, PullRequest};
 use crate::model::StepStatus;
 use crate::promote::step::{Effect, Step, StepResult, StepRun};
 
@@ -23,6 +23,10 @@ impl Step for GitOpenPr {
 
     fn effect(&self, _config: &Value) -> Effect {
         Effect::Outside
+    }
+
+    fn needs_files(&self) -> bool {
+        false
     }
 
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
@@ -68,8 +72,10 @@ impl Step for GitOpenPr {
             labels: config.labels,
             promotion: run.promotion.to_string(),
         };
-        let request = run.workspace.outside(forge.open(&new)).await?;
-        Ok(StepResult::output(output(&request)))
+        Ok(match run.workspace.outside(forge.open(&new)).await? {
+            Opening::Opened(request) => StepResult::output(output(&request)),
+            Opening::Impossible(why) => StepResult::errored(format!("the pull request cannot be opened: {why}")),
+        })
     }
 }
 

@@ -178,6 +178,18 @@ pub enum GitProvider {
     Gitlab,
 }
 
+impl From<GitProvider> for crate::forge::Provider {
+    fn from(provider: GitProvider) -> Self {
+        match provider {
+            GitProvider::Azure => Self::Azure,
+            GitProvider::Bitbucket => Self::Bitbucket,
+            GitProvider::Gitea => Self::Gitea,
+            GitProvider::Github => Self::GitHub,
+            GitProvider::Gitlab => Self::GitLab,
+        }
+    }
+}
+
 /// `git-push`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,0 +1,8 @@
+//! Whole journeys: the built binary, a real Git server, real tools, from the first tick to the last.
+
+mod bad_input;
+mod demo;
+mod examples;
+mod init;
+mod races;
+mod scale;
