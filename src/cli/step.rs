@@ -161,17 +161,15 @@ impl Scene {
             Failure::new(FailureKind::Usage, format!("`{}` is no folder", workdir.display()))
                 .hint("make it first: a step runs in a folder that is there")
         })?;
-        let raw = match &args.context {
-            Some(path) => eval::read_file(path)?,
-            None => Json::Null,
+        let (raw, file) = match &args.context {
+            Some(path) => eval::read_context(path)?,
+            None => (json!({}), ContextFile::default()),
         };
-        let raw = if raw.is_null() { json!({}) } else { raw };
         let wrong = |error: String| {
             let path = args.context.as_deref().unwrap_or(Path::new("-"));
             Failure::new(FailureKind::Usage, format!("the context `{}` cannot be used: {error}", path.display()))
                 .hint("it has the keys of `consign eval --context`")
         };
-        let file: ContextFile = serde_json::from_value(raw.clone()).map_err(|error| wrong(error.to_string()))?;
         let vars = eval::evaluate(&"${{ vars }}".into(), Site::Config, file.clone(), session.now).map_err(|error| wrong(error.to_string()))?;
         let context = file.into_context(Value::Nil, |_, _| Ok(Json::Null), session.now).map_err(wrong)?;
         let text =

@@ -223,7 +223,8 @@ fn hide(value: &mut Value, other: Option<&Value>, side: &str) -> bool {
                 match fields.get_mut(part) {
                     Some(Value::Object(values)) => {
                         for (key, value) in values {
-                            let same = theirs.and_then(|theirs| theirs.get(key)) == Some(&*value);
+                            // Without a counterpart there is nothing it could differ from.
+                            let same = other.is_none() || theirs.and_then(|theirs| theirs.get(key)) == Some(&*value);
                             *value = Value::String(if same { "****".into() } else { format!("**** ({side})") });
                         }
                     }
