@@ -54,7 +54,8 @@ pub async fn apply(chain: &mut Chain<'_>, finished: &mut [Finished]) -> Result<(
     // Proposals are numbered in the order in which they were opened.
     finished.sort_by_key(|result| result.status.consign.proposals.last().map_or(0, |proposal| proposal.number));
     for result in finished.iter_mut() {
-        if !result.changed {
+        // A claim is given back even if there is nothing to tell: else the next tick would take this one for alive.
+        if !result.changed && !result.place.claimed {
             result.land();
             continue;
         }
