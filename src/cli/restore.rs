@@ -11,6 +11,7 @@ use crate::freight::url;
 use crate::git::{CommitSpec, EntryKind, Oid, RefPattern, RefUpdate, Signature, Store, TreeEdit};
 use crate::model::{FreightReference, Promotion, PromotionPhase, StageName, WrittenTree};
 use crate::promote::engine::{Expressions as _, Scope};
+use crate::promote::expressions::Evaluator;
 use crate::tick::scope::Shared;
 
 /// A branch of a repository, by the repository's normal form.
@@ -45,7 +46,7 @@ impl<'p> Written<'p> {
         let mut is_gated = false;
         let succeeded = promotions.iter().filter(|promotion| promotion.spec.stage == *stage && promotion.status.phase == PromotionPhase::Succeeded);
         for promotion in succeeded {
-            let proposed = proposed(&shared, promotion);
+            let proposed = proposed(&shared.evaluator(ground.project, promotion), ground, promotion);
             is_gated |= !proposed.is_empty();
             let mut sites: BTreeMap<BranchKey, Site> = BTreeMap::new();
             for written in &promotion.status.consign.written {
@@ -100,7 +101,7 @@ impl<'p> Written<'p> {
 }
 
 /// Which branch each proposed branch of a promotion was proposed to.
-fn proposed(shared: &Shared, promotion: &Promotion) -> BTreeMap<BranchKey, String> {
+fn proposed(evaluator: &Evaluator, ground: &Ground<'_>, promotion: &Promotion) -> BTreeMap<BranchKey, String> {
     let status = &promotion.status;
     let freight: Vec<FreightReference> = match &status.freight_collection {
         Some(collection) => collection.items.values().cloned().collect(),
@@ -109,9 +110,17 @@ fn proposed(shared: &Shared, promotion: &Promotion) -> BTreeMap<BranchKey, Strin
     let opening = promotion.spec.steps.iter().filter(|step| step.uses == "git-open-pr");
     opening
         .filter_map(|step| {
-            let (metadata, warehouses) = (&status.step_execution_metadata, BTreeMap::new());
-            let scope = Scope { promotion, step, outputs: &status.state, metadata, freight: &freight, warehouses: &warehouses, records: &() };
-            let config = shared.config(scope, step.config.as_ref()?).ok()?;
+            let scope = Scope {
+                promotion,
+                step,
+                outputs: &status.state,
+                metadata: &status.step_execution_metadata,
+                freight: &freight,
+                warehouses: &ground.project.warehouses,
+                records: &(),
+                changes: &[],
+            };
+            let config = evaluator.config(scope, step.config.as_ref()?).ok()?;
             let text = |key: &str| Some(config.get(key)?.as_str()?.to_owned());
             Some(((url::git(&text("repoURL")?), text("sourceBranch")?), text("targetBranch")?))
         })
