@@ -1,9 +1,15 @@
-//! `freight`: its verbs.
+//! `freight`: the bundles of artifacts there are.
 
 use super::session::{Session, Stopped};
-use super::{freight_alias, freight_create};
+use super::why::find_freight;
+use super::{Format, freight_alias, freight_create, print};
+use crate::diagnostic::Failure;
+use crate::ledger::{Scope, State};
+use crate::model::{Freight, Project};
+use crate::report::freight as report;
+use crate::tick::view::{View, required};
 
-/// Freight: create, alias.
+/// Freight: list, show, create, alias.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What to do
@@ -18,15 +24,76 @@ pub enum Command {
     Alias(freight_alias::Args),
     /// Make a freight of chosen artifacts
     Create(freight_create::Args),
+    /// All freight, newest first
+    List(ListArgs),
+    /// One freight
+    Show(ShowArgs),
 }
 
-/// Runs a verb of freight; gives the exit code.
+/// Options of `freight list`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ListArgs {
+    /// Only of this warehouse
+    #[arg(long, value_name = "NAME")]
+    pub warehouse: Option<String>,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Options of `freight show`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShowArgs {
+    /// A freight: its name, its alias or the beginning of its name
+    pub freight: String,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Runs the verb; gives the exit code.
 ///
 /// # Errors
-/// As the verb.
+/// Usage, for freight that is unknown; what stops the world from being opened.
 pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
     match &args.command {
         Command::Alias(args) => freight_alias::run(session, args).await,
         Command::Create(args) => freight_create::run(session, args).await,
+        Command::List(args) => list(session, args).await,
+        Command::Show(args) => show(session, args).await,
     }
+}
+
+async fn list(session: &Session, args: &ListArgs) -> Result<u8, Stopped> {
+    let world = session.open(true).await?;
+    let state = world.ledger.state_at(world.ledger_tip()).await?;
+    let mut list = report::List::default();
+    for project in world.wanted_projects() {
+        list.freight.extend(all(&state, project).await?);
+    }
+    list.freight.retain(|freight| args.warehouse.as_ref().is_none_or(|only| freight.origin.name == only.as_str()));
+    list.freight.sort_by(|a, b| (b.age_key(), &a.metadata.name).cmp(&(a.age_key(), &b.metadata.name)));
+    print(args.format, &list, || list.text(session.now));
+    Ok(0)
+}
+
+async fn show(session: &Session, args: &ShowArgs) -> Result<u8, Stopped> {
+    let world = session.open(true).await?;
+    let state = world.ledger.state_at(world.ledger_tip()).await?;
+    let mut view = View::default();
+    for project in world.wanted_projects() {
+        view.freight.extend(all(&state, project).await?);
+    }
+    let freight = find_freight(&view, &args.freight)?;
+    print(args.format, freight, || report::show(freight, session.now));
+    Ok(0)
+}
+
+async fn all(state: &State, project: &Project) -> Result<Vec<Freight>, Failure> {
+    state.load(&[Scope::AllFreight(project.name.clone())]).await?;
+    let mut freight = Vec::new();
+    for name in state.all_freight(&project.name)? {
+        freight.extend(required(state, || state.freight(&project.name, &name)).await?.map(|record| (*record).clone()));
+    }
+    Ok(freight)
 }

@@ -3,11 +3,17 @@
 pub mod failures;
 pub mod fsck;
 pub mod diagnostics;
+pub mod discovery;
+pub mod freight;
 pub mod graph;
+pub mod history;
 pub mod ledger_readme;
+pub mod manifest_diff;
 pub mod markdown;
+pub mod plan;
 pub mod progress;
 pub mod status;
+pub mod step;
 pub mod table;
 pub mod tick;
 pub mod verbs;

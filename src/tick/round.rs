@@ -47,9 +47,11 @@ pub struct Rounds<'w, 'c> {
 
 /// What is left to do after the transitions of a plan have been applied.
 #[derive(Default)]
-struct Todo {
-    run: Vec<(StageName, PromotionName)>,
-    verify: Vec<StageName>,
+pub(super) struct Todo {
+    pub(super) run: Vec<(StageName, PromotionName)>,
+    pub(super) verify: Vec<StageName>,
+    /// What was decided on the way, records aside.
+    pub(super) decided: Vec<Action>,
     changed: bool,
 }
 
@@ -89,15 +91,19 @@ impl<'w, 'c> Rounds<'w, 'c> {
     }
 
     /// Plans and applies transitions until only work outside of the ledger is left. With `create`, new promotions are created.
-    async fn settle(&mut self, create: bool) -> Result<Todo, Failure> {
+    pub(super) async fn settle(&mut self, create: bool) -> Result<Todo, Failure> {
         let mut todo = Todo::default();
         for _ in 0..MAX_PASSES {
             let view = View::read(self.chain.state(), self.project).await?;
             let plan = self.plan(&view)?;
-            todo = Todo { changed: todo.changed, ..Todo::default() };
+            todo = Todo { changed: todo.changed, decided: todo.decided, ..Todo::default() };
             let mut again = false;
             for action in plan.actions {
-                again |= self.apply(action, &view, create, &mut todo).await?;
+                let is_decision = !matches!(action, Action::Record { .. } | Action::RecordFreight { .. });
+                let decision = is_decision.then(|| action.clone());
+                let applied = self.apply(action, &view, create, &mut todo).await?;
+                todo.decided.extend(decision.filter(|_| applied));
+                again |= applied;
             }
             if !again {
                 return Ok(todo);
@@ -107,7 +113,12 @@ impl<'w, 'c> Rounds<'w, 'c> {
         Err(Failure::new(FailureKind::Internal, format!("the plan of project `{}` does not come to rest", self.project.name)))
     }
 
-    fn plan(&mut self, view: &View) -> Result<Plan, Failure> {
+    /// The records with everything that was applied so far.
+    pub(super) fn state(&self) -> &crate::ledger::State {
+        self.chain.state()
+    }
+
+    pub(super) fn plan(&mut self, view: &View) -> Result<Plan, Failure> {
         let settings = super::view::plan_settings(&self.world.settings);
         let inputs = self.world.inputs(self.project, view, &settings, &self.ancestry);
         let answers: Vec<_> = plan::ancestry::questions(&inputs).into_iter().filter_map(|question| Some((self.world.contains(&question)?, question))).collect();
