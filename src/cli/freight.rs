@@ -57,35 +57,31 @@ pub struct ShowArgs {
 /// Usage, for freight that is unknown; what stops the world from being opened.
 pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
     match &args.command {
-        Command::Alias(args) => freight_alias::run(session, args).await,
-        Command::Create(args) => freight_create::run(session, args).await,
-        Command::List(args) => list(session, args).await,
-        Command::Show(args) => show(session, args).await,
+        Command::Alias(args) => return freight_alias::run(session, args).await,
+        Command::Create(args) => return freight_create::run(session, args).await,
+        Command::List(_) | Command::Show(_) => {}
     }
-}
-
-async fn list(session: &Session, args: &ListArgs) -> Result<u8, Stopped> {
     let world = session.open(true).await?;
     let state = world.ledger.state_at(world.ledger_tip()).await?;
-    let mut list = report::List::default();
-    for project in world.wanted_projects() {
-        list.freight.extend(all(&state, project).await?);
+    match &args.command {
+        Command::List(args) => {
+            let mut list = report::List::default();
+            for project in world.wanted_projects() {
+                list.freight.extend(all(&state, project).await?);
+            }
+            list.freight.retain(|freight| args.warehouse.as_ref().is_none_or(|only| freight.origin.name == only.as_str()));
+            list.freight.sort_by(|a, b| (b.age_key(), &a.metadata.name).cmp(&(a.age_key(), &b.metadata.name)));
+            print(args.format, &list, || list.text(session.now));
+        }
+        Command::Show(args) => {
+            let mut view = View::default();
+            for project in world.wanted_projects() {
+                view.freight.extend(all(&state, project).await?);
+            }
+            let freight = find_freight(&view, &args.freight)?;
+            print(args.format, freight, || report::show(freight, session.now));
+        }
     }
-    list.freight.retain(|freight| args.warehouse.as_ref().is_none_or(|only| freight.origin.name == only.as_str()));
-    list.freight.sort_by(|a, b| (b.age_key(), &a.metadata.name).cmp(&(a.age_key(), &b.metadata.name)));
-    print(args.format, &list, || list.text(session.now));
-    Ok(0)
-}
-
-async fn show(session: &Session, args: &ShowArgs) -> Result<u8, Stopped> {
-    let world = session.open(true).await?;
-    let state = world.ledger.state_at(world.ledger_tip()).await?;
-    let mut view = View::default();
-    for project in world.wanted_projects() {
-        view.freight.extend(all(&state, project).await?);
-    }
-    let freight = find_freight(&view, &args.freight)?;
-    print(args.format, freight, || report::show(freight, session.now));
     Ok(0)
 }
 
