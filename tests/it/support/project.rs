@@ -1,12 +1,11 @@
 //! A small project on a real Git server: definitions, ledger and stage branches in one repository, an application in another, and the binary
 //! in a world of its own.
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::git_server::{GitServer, Repository, run_git};
+use super::git_server::{GitServer, Repository};
 
 /// A project with the stages `test` and `prod`. `test` takes everything of the warehouse `web`, `prod` what `test` has verified; both write a
 /// file of their own folder on `main`.
@@ -177,27 +176,15 @@ impl Project {
     pub fn freight(&self) -> Vec<String> {
         let record = self.ledger("shop/warehouses/web.yaml").unwrap_or_default();
         let names = record.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("name: "));
+        let names = names.map(|name| name.trim_matches(['"', '\'']));
         let mut names: Vec<String> = names.filter(|name| name.len() == 40).map(str::to_owned).collect();
         names.reverse();
         names
     }
 
-    /// Merges a branch of the config repository into `main`, as a person would.
-    pub fn merge(&self, branch: &str) {
-        let work = tempfile::tempdir().unwrap();
-        run_git(work.path(), &["clone", "-q", self.config.url(), "."], b"");
-        run_git(work.path(), &["merge", "-q", "--no-ff", "--no-edit", &format!("origin/{branch}")], b"");
-        run_git(work.path(), &["push", "-q", "origin", "HEAD:main"], b"");
-    }
-
     /// Branches of the config repository.
     pub fn branches(&self) -> Vec<String> {
         self.config.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]).lines().map(str::to_owned).collect()
-    }
-
-    /// A folder of the test's own.
-    pub fn folder(&self) -> PathBuf {
-        self.folder.path().to_owned()
     }
 }
 
