@@ -171,7 +171,9 @@ fn told(scene: &Scene, outcome: &Outcome, proposals: &[Proposal]) -> String {
         let _ = writeln!(text, "  {line}");
     }
     let _ = writeln!(text, "\nGo on from here:\n\n  cd {}", quoted(&scene.checkout.to_string_lossy()));
-    text.push_str("  export CONSIGN_LOCAL=1    # these remotes are folders of this machine\n\n  # Merge the proposal; on a forge it is a pull request.\n");
+    text.push_str(
+        "  export CONSIGN_LOCAL=1    # these remotes are folders of this machine\n\n  # Merge the proposal; on a forge it is a pull request.\n",
+    );
     for proposal in proposals {
         let (from, into) = (&proposal.source_branch, &proposal.target_branch);
         let _ = writeln!(text, "  git fetch --quiet && git push origin {}", quoted(&format!("origin/{from}:refs/heads/{into}")));

@@ -4,6 +4,6 @@ mod bad_input;
 mod demo;
 mod examples;
 mod init;
+mod kargo_shapes;
 mod races;
 mod scale;
-mod kargo_shapes;

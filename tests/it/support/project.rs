@@ -97,7 +97,8 @@ impl Project {
         let server = GitServer::start();
         let (config, app) = (server.repository("config"), server.repository("app"));
         let policies: Vec<String> = auto.iter().map(|stage| format!("  - {{stage: {stage}, autoPromotionEnabled: true}}\n")).collect();
-        let policies = if policies.is_empty() { "  promotionPolicies: []\n".to_owned() } else { format!("  promotionPolicies:\n{}", policies.concat()) };
+        let policies =
+            if policies.is_empty() { "  promotionPolicies: []\n".to_owned() } else { format!("  promotionPolicies:\n{}", policies.concat()) };
         let head = format!(
             "apiVersion: kargo.akuity.io/v1alpha1\nkind: Project\nmetadata: {{name: shop}}\n---\napiVersion: kargo.akuity.io/v1alpha1\nkind: ProjectConfig\nmetadata: {{name: shop, namespace: shop}}\nspec:\n{policies}---\napiVersion: kargo.akuity.io/v1alpha1\nkind: Warehouse\nmetadata: {{name: web, namespace: shop}}\nspec:\n  subscriptions:\n  - git: {{repoURL: APP, branch: main}}\n---\n"
         );
