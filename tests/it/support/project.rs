@@ -1,12 +1,11 @@
 //! A small project on a real Git server: definitions, ledger and stage branches in one repository, an application in another, and the binary
 //! in a world of its own.
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::git_server::{GitServer, Repository, run_git};
+use super::git_server::{GitServer, Repository};
 
 /// A project with the stages `test` and `prod`. `test` takes everything of the warehouse `web`, `prod` what `test` has verified; both write a
 /// file of their own folder on `main`.
@@ -178,6 +177,7 @@ impl Project {
     pub fn freight(&self) -> Vec<String> {
         let record = self.ledger("shop/warehouses/web.yaml").unwrap_or_default();
         let names = record.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("name: "));
+        let names = names.map(|name| name.trim_matches(['"', '\'']));
         let mut names: Vec<String> = names.filter(|name| name.len() == 40).map(str::to_owned).collect();
         names.reverse();
         names
