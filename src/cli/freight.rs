@@ -61,9 +61,15 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
         Command::Create(args) => return freight_create::run(session, args).await,
         Command::List(_) | Command::Show(_) => {}
     }
+    read(session, &args.command).await
+}
+
+/// The verbs that only read.
+async fn read(session: &Session, command: &Command) -> Result<u8, Stopped> {
     let world = session.open(true).await?;
     let state = world.ledger.state_at(world.ledger_tip()).await?;
-    match &args.command {
+    match command {
+        Command::Alias(_) | Command::Create(_) => {}
         Command::List(args) => {
             let mut list = report::List::default();
             for project in world.wanted_projects() {

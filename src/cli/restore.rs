@@ -9,7 +9,7 @@ use super::ground::Ground;
 use crate::diagnostic::{Failure, FailureKind};
 use crate::freight::url;
 use crate::git::{CommitSpec, EntryKind, Oid, RefPattern, RefUpdate, Signature, Store, TreeEdit};
-use crate::model::{FreightReference, Promotion, PromotionPhase, StageName, WrittenTree};
+use crate::model::{FreightReference, Project, Promotion, PromotionPhase, StageName, WrittenTree};
 use crate::promote::engine::{Expressions as _, Scope};
 use crate::tick::scope::Shared;
 
@@ -45,7 +45,7 @@ impl<'p> Written<'p> {
         let mut is_gated = false;
         let succeeded = promotions.iter().filter(|promotion| promotion.spec.stage == *stage && promotion.status.phase == PromotionPhase::Succeeded);
         for promotion in succeeded {
-            let proposed = proposed(&shared, promotion);
+            let proposed = proposed(&shared, ground.project, promotion);
             is_gated |= !proposed.is_empty();
             let mut sites: BTreeMap<BranchKey, Site> = BTreeMap::new();
             for written in &promotion.status.consign.written {
@@ -100,7 +100,7 @@ impl<'p> Written<'p> {
 }
 
 /// Which branch each proposed branch of a promotion was proposed to.
-fn proposed(shared: &Shared, promotion: &Promotion) -> BTreeMap<BranchKey, String> {
+fn proposed(shared: &Shared, project: &Project, promotion: &Promotion) -> BTreeMap<BranchKey, String> {
     let status = &promotion.status;
     let freight: Vec<FreightReference> = match &status.freight_collection {
         Some(collection) => collection.items.values().cloned().collect(),
@@ -110,8 +110,8 @@ fn proposed(shared: &Shared, promotion: &Promotion) -> BTreeMap<BranchKey, Strin
     opening
         .filter_map(|step| {
             let (metadata, warehouses) = (&status.step_execution_metadata, BTreeMap::new());
-            let scope = Scope { promotion, step, outputs: &status.state, metadata, freight: &freight, warehouses: &warehouses, records: &() };
-            let config = shared.config(scope, step.config.as_ref()?).ok()?;
+            let scope = Scope { promotion, step, outputs: &status.state, metadata, freight: &freight, warehouses: &warehouses, records: &(), changes: &[] };
+            let config = shared.evaluator(project, promotion).config(scope, step.config.as_ref()?).ok()?;
             let text = |key: &str| Some(config.get(key)?.as_str()?.to_owned());
             Some(((url::git(&text("repoURL")?), text("sourceBranch")?), text("targetBranch")?))
         })

@@ -28,9 +28,9 @@ pub struct FreshCommit<'a> {
 pub async fn create_bare(git: &Git, folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| Failure::new(FailureKind::Tool, format!("cannot make the folder `{}`: {error}", folder.display())))?;
     let doing = format!("make the repository `{}`", folder.display());
-    git.invoke("init").folder(folder).args(["--quiet", "--bare", "--initial-branch=main", "--template=", "."]).succeed(&doing).await?;
+    git.invoke("init").folder(folder).args(["init", "--quiet", "--bare", "--initial-branch=main", "--template=", "."]).succeed(&doing).await?;
     for (name, value) in [("uploadpack.allowFilter", "true"), ("uploadpack.allowAnySHA1InWant", "true")] {
-        git.invoke("config").git_dir(folder).args([name, value]).succeed(&doing).await?;
+        git.invoke("config").git_dir(folder).args(["config", name, value]).succeed(&doing).await?;
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ pub async fn add_commits(git: &Git, folder: &Path, author: &str, commits: &[Fres
         }
     }
     let doing = format!("fill the repository `{}`", folder.display());
-    git.invoke("fast-import").git_dir(folder).args(["--quiet"]).stdin(stream.into_bytes()).succeed(&doing).await.map(drop)
+    git.invoke("fast-import").git_dir(folder).args(["fast-import", "--quiet"]).stdin(stream.into_bytes()).succeed(&doing).await.map(drop)
 }
 
 /// Moves a branch of a bare repository forward to another one.
@@ -63,7 +63,7 @@ pub async fn add_commits(git: &Git, folder: &Path, author: &str, commits: &[Fres
 /// Tool, if git fails.
 pub async fn move_branch(git: &Git, folder: &Path, branch: &str, to: &str) -> Result<(), Failure> {
     let (branch, to) = (format!("refs/heads/{branch}"), format!("refs/heads/{to}"));
-    git.invoke("update-ref").git_dir(folder).args([branch.as_str(), to.as_str()]).succeed(&format!("move `{branch}`")).await.map(drop)
+    git.invoke("update-ref").git_dir(folder).args(["update-ref", branch.as_str(), to.as_str()]).succeed(&format!("move `{branch}`")).await.map(drop)
 }
 
 /// Clones a repository of this machine into a folder; `settings` stay in the clone.
@@ -71,7 +71,7 @@ pub async fn move_branch(git: &Git, folder: &Path, branch: &str, to: &str) -> Re
 /// # Errors
 /// Tool or Remote, if git fails.
 pub async fn clone_into(git: &Git, url: &str, folder: &Path, settings: &[(String, String)]) -> Result<(), Failure> {
-    let mut clone = git.invoke("clone").network().arg("--quiet");
+    let mut clone = git.invoke("clone").network().args(["clone", "--quiet"]);
     for (name, value) in settings {
         clone = clone.args(["--config", &format!("{name}={value}")]);
     }

@@ -134,13 +134,14 @@ async fn one(
     } else if optimistic {
         workspace = workspace.with_provisional(world.ledger_store.url().key());
     }
-    let forges = super::forges::for_promotion(world, book.clone());
+    let forges = super::forges::for_promotion(world, view, &promotion, book.clone());
     let mut tools = Tools::default();
     (tools.kustomize, tools.helm) = (world.settings.tools.kustomize.clone(), world.settings.tools.helm.clone());
     let doors = Doors {
         tools,
         forges: Some(forges),
-        ui_base_url: world.ui_base_url(),
+        // A forge has no page of a stage to link to.
+        ui_base_url: String::new(),
     };
     let clock = Ticking { start: world.occasion.now, began: std::time::Instant::now() };
     let stop = AtomicBool::new(false);

@@ -64,6 +64,7 @@ impl Step for GitOpenPr {
             description.push_str(&format!("\n\n[View in Kargo UI]({ui}/project/{}/stage/{})", run.project, run.stage));
         }
         let new = NewPullRequest {
+            is_described: config.description.is_some(),
             source_branch: config.source_branch,
             head: source.id.to_string(),
             target_branch: config.target_branch,

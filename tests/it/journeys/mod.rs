@@ -6,3 +6,4 @@ mod examples;
 mod init;
 mod races;
 mod scale;
+mod kargo_shapes;
