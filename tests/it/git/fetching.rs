@@ -304,7 +304,8 @@ async fn small_files_that_changed_come_along_even_as_differences_to_what_is_not_
 
     text.push_str("tag: 2\n");
     world.repository.commit("main", "two", &[("values.yaml", Some(&text)), ("large", Some(&(large + "y")))]);
-    world.repository.git(&["repack", "-adfq"]);
+    // As a server stores what was pushed: whole, and without a bitmap, which would keep it from sending differences.
+    world.repository.git(&["-c", "repack.writeBitmaps=false", "repack", "-adfq", "--window=0"]);
     let store = world.store();
     store.fetch(&[RefPattern::branch("main").unwrap()]).await.unwrap();
     let tree = store.commit(store.resolve("main").unwrap().unwrap()).unwrap().tree;
