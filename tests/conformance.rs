@@ -3,10 +3,14 @@
 //! Prints one line a file; exits 1 if any case differs. `CONFORMANCE_DIR=DIR` runs the cases of another folder, `CONFORMANCE_REPORT=FILE` writes
 //! which ids passed how, `CONFORMANCE_ONLY=FILE[/ID-PART]` runs one file or the cases whose id contains a text, with what came out.
 
+#[path = "conformance/analysis.rs"]
+mod analysis;
 #[path = "conformance/availability.rs"]
 mod availability;
 #[path = "conformance/definitions.rs"]
 mod definitions;
+#[path = "conformance/engine.rs"]
+mod engine;
 #[path = "conformance/expressions.rs"]
 mod expressions;
 #[path = "conformance/freight.rs"]
@@ -27,8 +31,10 @@ use harness::Family;
 fn main() -> std::process::ExitCode {
     let families: Vec<Family> = vec![
         // one line per file, in alphabetical order
+        Family { file: "analysis", prepare: analysis::prepare },
         Family { file: "availability", prepare: availability::prepare },
         Family { file: "definitions", prepare: definitions::prepare },
+        Family { file: "engine", prepare: engine::prepare },
         Family { file: "expressions", prepare: expressions::prepare },
         Family { file: "freight", prepare: freight::prepare },
         Family { file: "git-discovery", prepare: git_discovery::prepare },

@@ -79,6 +79,15 @@ impl Secrets {
         self
     }
 
+    /// The text of one key; None if there is none. Whoever calls it masks the text.
+    pub fn get(&self, name: &str, key: &str) -> Option<String> {
+        let given = self.maps.get(name).and_then(|entries| entries.get(key)).cloned();
+        given.or_else(|| {
+            let (environment, prefix) = self.environment.as_ref()?;
+            environment.get(&format!("{prefix}{}_{}", variable_name(name), variable_name(key))).cloned()
+        })
+    }
+
     pub(super) fn read(&self, name: &str, revealed: &Revealed) -> Value {
         let entries = self.maps.get(name).into_iter().flatten().map(|(key, text)| (key.as_str().into(), text.as_str().into())).collect();
         let lazy = self.environment.clone().map(|(environment, prefix)| {

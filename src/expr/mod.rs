@@ -271,6 +271,14 @@ pub fn measurement(expression: &str, result: &Value, context: &Context) -> Resul
     }
 }
 
+/// A value as JSON text in Go's form: sorted keys, `<`, `>` and `&` escaped.
+///
+/// # Errors
+/// What JSON cannot hold: infinite numbers, functions.
+pub fn go_json(value: &Value) -> Result<String, ExprError> {
+    format::json_text(value, format::Style { indented: false, html: true }).map_err(ExprError::placeless)
+}
+
 /// Compiles a template, or an expression at a bare site, without evaluating it.
 ///
 /// # Errors

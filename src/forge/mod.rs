@@ -5,7 +5,7 @@
 //! not be asked, or does not know us.
 
 mod address;
-mod directory;
+pub mod directory;
 mod github;
 pub mod plain;
 

@@ -67,7 +67,7 @@ struct Inner {
 impl Git {
     /// Git with settings. Starts no process: the version is checked before the first one.
     pub fn new(settings: Settings) -> Self {
-        let user = if settings.user_config { user_transport_settings() } else { Vec::new() };
+        let user = if settings.user_config { user_transport_settings(&settings.program) } else { Vec::new() };
         Self { inner: Arc::new(Inner { settings, stats: Stats::default(), user, version: OnceLock::new() }) }
     }
 
@@ -424,13 +424,17 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Path, size and modification time of an executable found on `PATH`.
+/// An executable by its path, or found on `PATH`.
+fn executable_path(program: &Path) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        return Some(program.to_owned());
+    }
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// Path, size and modification time of an executable.
 fn executable_identity(program: &Path) -> Option<String> {
-    let path = if program.components().count() > 1 {
-        program.to_owned()
-    } else {
-        std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())?
-    };
+    let path = executable_path(program)?;
     let meta = std::fs::metadata(&path).ok()?;
     let modified = meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(format!("{}\n{}\n{}\n", path.display(), meta.len(), modified.as_nanos()))
@@ -438,8 +442,36 @@ fn executable_identity(program: &Path) -> Option<String> {
 
 /// `credential.*`, `http.*`, `url.*` and `core.sshCommand` of the user's and the system's configuration, in order. Unreadable
 /// configuration counts as none: git itself would complain in any other folder too.
-fn user_transport_settings() -> Vec<(String, String)> {
-    gix::config::File::from_globals().map(|file| transport_settings(&file)).unwrap_or_default()
+fn user_transport_settings(program: &Path) -> Vec<(String, String)> {
+    global_configuration(program).map(|file| transport_settings(&file)).unwrap_or_default()
+}
+
+/// The configuration files outside of repositories.
+///
+/// Where a git has its own one is compiled into it. Builds from Apple and for Windows have to be asked, which starts a process; any other git
+/// has it at `etc/gitconfig` of its prefix, with `/etc` for `/usr`.
+fn global_configuration(program: &Path) -> Option<gix::config::File> {
+    use gix::config::file::{Metadata, includes, init};
+    if cfg!(any(windows, target_vendor = "apple")) {
+        return gix::config::File::from_globals().ok();
+    }
+    let mut variable = |name: &str| std::env::var_os(name);
+    let system = gix::config::Source::System.storage_location(&mut variable);
+    let own = executable_path(program)
+        .and_then(|path| Some(path.parent()?.parent()?.join("etc/gitconfig")))
+        .filter(|_| system.is_some() && std::env::var_os("GIT_CONFIG_SYSTEM").is_none());
+    let mut files: Vec<(PathBuf, gix::config::Source)> = own.into_iter().map(|path| (path, gix::config::Source::GitInstallation)).collect();
+    files.extend(system.map(|path| (path, gix::config::Source::System)));
+    for source in [gix::config::Source::Git, gix::config::Source::User] {
+        files.extend(source.storage_location(&mut variable).map(|path| (path, source)));
+    }
+    let found = files
+        .into_iter()
+        .filter(|(path, _)| path.is_file())
+        .map(|(path, source)| Metadata { path: Some(path), source, level: 0, trust: gix::sec::Trust::Full });
+    let home = std::env::home_dir();
+    let options = init::Options { includes: includes::Options::follow_without_conditional(home.as_deref()), ..init::Options::default() };
+    gix::config::File::from_paths_metadata(found, options).ok().flatten()
 }
 
 fn transport_settings(file: &gix::config::File) -> Vec<(String, String)> {

@@ -11,6 +11,9 @@ use super::url::check_ref_name;
 use super::words::{Attempts, failure};
 use crate::diagnostic::{Failure, FailureKind};
 
+/// Files up to this size come along when they have changed since the last fetch.
+const SMALL_FILE: &str = "32k";
+
 /// Refs of a remote: a full name, a full name with one `*` in it, or `HEAD`. A ref that does not exist is no error.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -306,6 +309,13 @@ impl Store {
             let memory = self.memory();
             (memory.state.unfiltered, memory.state.default_branch.is_some())
         };
+        // What has changed since the last fetch is most of what will be read next. Where it is small it comes along, which saves the requests
+        // of a prefetch; everything older, and everything in a new store, stays on the server until it is asked for.
+        let filter = match (unfiltered, self.tips().is_empty()) {
+            (true, _) => "--no-filter".to_owned(),
+            (false, true) => "--filter=blob:none".to_owned(),
+            (false, false) => format!("--filter=blob:limit={SMALL_FILE}"),
+        };
         let listen = if known { None } else { tempfile::NamedTempFile::new_in(self.folder()).ok() };
         let mut git = self.invoke_remote("fetch");
         if let Some(file) = &listen {
@@ -313,7 +323,7 @@ impl Store {
         }
         let doing = format!("fetch from `{}`", self.url());
         let output = git
-            .args(["fetch", if unfiltered { "--no-filter" } else { "--filter=blob:none" }, "--no-tags", "--prune", "--no-write-fetch-head"])
+            .args(["fetch", &filter, "--no-tags", "--prune", "--no-write-fetch-head"])
             .args(["--no-recurse-submodules", "--no-auto-maintenance", "--no-show-forced-updates", "--no-progress"])
             .args(options)
             .args(["--stdin", "origin"])

@@ -304,6 +304,11 @@ impl<'f> Chain<'f> {
         self.rebuild(&landed.commits.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>()).await
     }
 
+    /// The keys of all groups.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().map(|group| group.key.as_str())
+    }
+
     /// Whether there is a group of this key.
     pub fn has_group(&self, key: &str) -> bool {
         self.groups.iter().any(|group| group.key == key)

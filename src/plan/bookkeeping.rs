@@ -80,13 +80,13 @@ fn record_promotion(status: &mut StageStatus, promotion: &Promotion, verify_agai
         Some(PromotionReference { name: promotion.name(), freight: ended.freight.clone(), finished_at: ended.finished_at, status: Some(ended) });
 }
 
-/// The result for a collection that the stage returns to. Promoting what it holds anyway asks for a new one.
+/// The good result for a collection that the stage returns to; after a bad one it is verified again. Promoting what it holds anyway asks for a new one.
 fn earlier_result(status: &StageStatus, id: &str) -> Option<VerificationInfo> {
     if status.current_freight().is_some_and(|current| current.id == id) {
         return None;
     }
     let earlier = status.freight_history.iter().find(|collection| collection.id == id)?;
-    earlier.verification_history.first().filter(|info| info.phase.is_some_and(VerificationPhase::is_terminal)).cloned()
+    earlier.verification_history.first().filter(|info| info.phase == Some(VerificationPhase::Successful)).cloned()
 }
 
 /// What health follows from the record alone. Health checks of a promotion that succeeded have to be looked at: that stays as it is.

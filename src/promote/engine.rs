@@ -14,10 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::inflate::namespace;
-use super::step::{ChangedRecords, Doors, RecordChange, Records, Step, StepError, StepResult, StepRun};
+use super::step::{ChangedRecords, Doors, Effect, RecordChange, Records, Step, StepError, StepResult, StepRun};
 use super::steps::{Registry, config};
 use super::workspace::Workspace;
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Failure, FailureKind};
 use crate::model::{
     FreightReference, GoDuration, ProjectName, Promotion, PromotionPhase, PromotionSpec, PromotionStatus, PromotionStep, StepMetadata, StepStatus,
     Warehouse, WarehouseName,
@@ -53,8 +53,10 @@ pub struct Scope<'a> {
     pub freight: &'a [FreightReference],
     /// The project's warehouses.
     pub warehouses: &'a BTreeMap<WarehouseName, Warehouse>,
-    /// Metadata of stages and freight.
+    /// Metadata of stages and freight, changes of the promotion's earlier steps included.
     pub records: &'a dyn Records,
+    /// Those changes.
+    pub changes: &'a [RecordChange],
 }
 
 /// The door to the expression language.
@@ -70,6 +72,11 @@ pub trait Expressions: Send + Sync {
     /// # Errors
     /// Why it cannot be evaluated.
     fn config(&self, scope: Scope<'_>, config: &Value) -> Result<Value, String>;
+
+    /// Values of secrets that were read so far: they appear in no message or log.
+    fn masked(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a tick gives to every promotion.
@@ -194,7 +201,13 @@ impl Engine<'_> {
         let target = status.freight.clone().unwrap_or_default();
         let mut run = Run { engine: self, promotion, freight, target, outcome: Outcome { status, ..Outcome::default() } };
         run.steps(workspace).await;
-        run.outcome
+        let mut outcome = run.outcome;
+        let record = &mut outcome.status.consign;
+        record.written.extend(workspace.take_written());
+        if !workspace.journal().is_empty() {
+            record.checkouts.clone_from(workspace.journal());
+        }
+        outcome
     }
 }
 
@@ -282,7 +295,11 @@ impl Run<'_> {
                 return Next::Step;
             }
         };
-        match self.run(step, kind, &config, workspace).await {
+        let result = match self.rebuild(step, kind, workspace).await {
+            Ok(()) => self.run(step, kind, &config, workspace).await,
+            Err(failure) => Err(failure),
+        };
+        match result {
             Ok(result) => self.settle(step, kind, entry, result),
             Err(failure) => {
                 let all = &mut self.outcome.status.step_execution_metadata;
@@ -320,7 +337,44 @@ impl Run<'_> {
             freight: &self.freight,
             warehouses: self.engine.warehouses,
             records: &records,
+            changes: &self.outcome.changes,
         })
+    }
+
+    /// Before the first step of a resumed promotion that needs files: runs the steps before it once more, in which commits and pushes of
+    /// earlier ticks are restored instead of made again. What those steps say now changes nothing that is recorded.
+    async fn rebuild(&mut self, step: &PromotionStep, kind: &dyn Step, workspace: &mut Workspace) -> Result<(), Failure> {
+        if !kind.needs_files() {
+            return Ok(());
+        }
+        let Some(journal) = workspace.take_resumption() else { return Ok(()) };
+        workspace.set_replay(Some(journal));
+        let promotion = self.promotion;
+        for earlier in promotion.spec.steps.iter().take_while(|earlier| earlier.alias != step.alias) {
+            let ran = self.outcome.status.step_execution_metadata.iter().any(|metadata| metadata.alias == earlier.alias && metadata.finished_at.is_some());
+            let Some(kind) = self.engine.registry.get(&earlier.uses).filter(|kind| ran && kind.needs_files()) else { continue };
+            let config = match earlier.config.as_ref().filter(|config| !config.is_null()) {
+                None => Ok(Value::Object(Map::new())),
+                Some(config) => self.with_scope(earlier, |scope| self.engine.expressions.config(scope, config)),
+            };
+            let lost = |why: String| {
+                Failure::new(FailureKind::Conflict, format!("the files of promotion `{}` cannot be rebuilt: step `{}`: {why}", promotion.metadata.name, earlier.alias))
+                    .hint("abort the promotion and promote the freight again")
+            };
+            let config = config.map_err(lost)?;
+            // What acts outside is not done twice; what it left in files is gone.
+            if kind.effect(&config) == Effect::Outside {
+                continue;
+            }
+            let before = self.outcome.status.step_execution_metadata.iter().find(|metadata| metadata.alias == earlier.alias).and_then(|metadata| metadata.status);
+            let result = self.run(earlier, kind, &config, workspace).await?;
+            // A step whose failure was recorded may fail again.
+            if let Some(error) = result.error.filter(|_| matches!(before, Some(StepStatus::Succeeded | StepStatus::Skipped))) {
+                return Err(lost(error.message));
+            }
+        }
+        workspace.set_replay(None);
+        Ok(())
     }
 
     async fn run(&mut self, step: &PromotionStep, kind: &dyn Step, config: &Value, workspace: &mut Workspace) -> Result<StepResult, Failure> {
@@ -361,7 +415,11 @@ impl Run<'_> {
     }
 
     /// Records what came of a run and decides how to go on.
-    fn settle(&mut self, step: &PromotionStep, kind: &dyn Step, entry: usize, result: StepResult) -> Next {
+    fn settle(&mut self, step: &PromotionStep, kind: &dyn Step, entry: usize, mut result: StepResult) -> Next {
+        let secrets = self.engine.expressions.masked();
+        for text in [&mut result.message, &mut result.log].into_iter().chain(result.error.as_mut().map(|error| &mut error.message)) {
+            mask(text, &secrets);
+        }
         self.store_output(step, result.output.as_ref());
         self.outcome.changes.extend(result.changes);
         if !result.log.is_empty() {
@@ -514,6 +572,13 @@ fn final_phase(spec: &PromotionSpec, metadata: &[StepMetadata]) -> (PromotionPha
         StepStatus::Running | StepStatus::Errored => PromotionPhase::Errored,
     };
     (phase, worst.1.to_owned())
+}
+
+/// Replaces secrets in a text.
+fn mask(text: &mut String, secrets: &[String]) {
+    for secret in secrets.iter().filter(|secret| !secret.is_empty() && text.contains(secret.as_str())).cloned().collect::<Vec<_>>() {
+        *text = text.replace(&secret, "****");
+    }
 }
 
 /// The end of a long text, from the start of a line if there is one.

@@ -2,13 +2,16 @@
 
 pub mod closure;
 pub mod engine;
+pub mod expressions;
 pub mod inflate;
+mod optimism;
 pub mod manifests;
 pub mod step;
 pub mod steps;
 pub mod tools;
 pub mod workspace;
 
+pub use optimism::is_optimistic;
 use serde_json::Value;
 
 use step::Violation;

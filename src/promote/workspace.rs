@@ -23,7 +23,7 @@ use crate::model::WrittenTree;
 pub use changes::{Difference, DifferenceKind};
 pub use checkout::{Checkout, Identity};
 pub use push::{Committer, Integration, NotIntegrated};
-pub use repository::{Branches, NotCheckedOut, NotPushed, PushTarget, Pushed, Revision};
+pub use repository::{Branches, CheckOut, NotCheckedOut, NotPushed, PushTarget, Pushed, Revision};
 
 /// A promotion's working directory.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Workspace {
     written: Vec<WrittenTree>,
     /// By step alias: which commits a step checked out, made or pushed.
     journal: Map<String, Value>,
+    /// The journal of earlier ticks, until the folder is rebuilt by it.
+    resumption: Option<Map<String, Value>>,
     /// The journal of earlier ticks, while their steps are run again to rebuild the folder.
     replay: Option<Map<String, Value>>,
     /// Keeps a temporary root alive; None for a folder of the user's.
@@ -129,6 +131,7 @@ impl Workspace {
             provisional: Vec::new(),
             written: Vec::new(),
             journal: Map::new(),
+            resumption: None,
             replay: None,
             _temporary: None,
         }
@@ -171,6 +174,19 @@ impl Workspace {
             self.journal.clone_from(journal);
         }
         self.replay = journal;
+    }
+
+    /// For a promotion that waited: the workspace is empty, and this journal of earlier ticks says how to fill it once a step needs files.
+    #[must_use]
+    pub fn resuming(mut self, journal: Map<String, Value>) -> Self {
+        self.journal.clone_from(&journal);
+        self.resumption = Some(journal);
+        self
+    }
+
+    /// The journal the workspace is to be filled by, once.
+    pub(super) fn take_resumption(&mut self) -> Option<Map<String, Value>> {
+        self.resumption.take()
     }
 
     /// The checkouts, in the order they were made.
@@ -425,8 +441,23 @@ impl Workspace {
             for entry in entries {
                 let entry = entry.map_err(|error| self.unreadable(&folder, error))?;
                 let kind = entry.file_type().map_err(|error| self.unreadable(&folder, error))?;
+                // In a real work tree it is git's own.
+                if entry.file_name() == ".git" && self.checkouts.iter().any(|checkout| checkout.path() == folder) {
+                    continue;
+                }
                 if kind.is_dir() { open.push(entry.path()) } else { found.push(entry.path()) }
             }
+        }
+        for (index, checkout) in self.checkouts.iter().enumerate() {
+            let scope = match checkout.relative(folder) {
+                Some(scope) => scope,
+                None if checkout.path().starts_with(folder) => String::new(),
+                None => continue,
+            };
+            let entries = checkout.virtual_entries(&scope)?.into_iter().filter(|entry| entry.kind.is_blob());
+            // A checkout in a checkout hides what the outer one has there.
+            let own = |path: &PathBuf| self.checkout_at(path).is_some_and(|(deepest, _)| deepest == index);
+            found.extend(entries.map(|entry| checkout.path().join(entry.path)).filter(own));
         }
         found.sort();
         Ok(found)

@@ -117,8 +117,11 @@ pub async fn push(world: &World, chain: &mut Chain<'static>, finished: &mut [Fin
             finished[*at].land();
         }
         open.retain(|at| !landed.contains(at));
-        let gone: Vec<&str> = stale.iter().chain(refused.iter().map(|(at, _)| at)).map(|at| finished[*at].place.key.as_str()).collect();
-        forget(finished, &mut open, &chain.drop_groups(&gone).await?);
+        let mut gone: Vec<String> = stale.iter().chain(refused.iter().map(|(at, _)| at)).map(|at| finished[*at].place.key.clone()).collect();
+        if !gone.is_empty() {
+            gone.extend(chain.keys().filter(|key| transitions::is_derived(key)).map(str::to_owned));
+        }
+        forget(finished, &mut open, &chain.drop_groups(&gone.iter().map(String::as_str).collect::<Vec<_>>()).await?);
         if chain.is_empty() {
             break;
         }
@@ -198,7 +201,10 @@ impl LedgerRef<'_> {
 impl Closing for LedgerRef<'_> {
     async fn refs(&mut self, keys: &[String]) -> Result<Vec<RefUpdate>, Failure> {
         self.take_landed().await?;
-        let left_out: Vec<String> = self.keys.iter().filter(|key| !keys.contains(key)).cloned().collect();
+        let mut left_out: Vec<String> = self.keys.iter().filter(|key| !keys.contains(key)).cloned().collect();
+        if !left_out.is_empty() {
+            left_out.extend(self.chain.keys().filter(|key| transitions::is_derived(key)).map(str::to_owned));
+        }
         let committed = if left_out.is_empty() { self.chain.commit().await? } else { self.chain.commit_without(&left_out).await? };
         let update = committed.as_ref().map(|committed| RefUpdate::forward(committed.reference.clone(), committed.expected, committed.tip));
         self.pushed = committed;

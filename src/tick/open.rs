@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::{self, Loaded, Settings, SourceFile};
 use crate::diagnostic::{Diagnostic, Failure, FailureKind, Severity, SourceMap};
 use crate::expr::Secrets;
+use crate::forge::Directory;
 use crate::git::{CredentialLookup, Oid, RefPattern, RemoteUrl, Signer, Store, Stores};
 use crate::ledger::{Author, Ledger, Occasion, Pins, StoredBranch};
 use crate::model::Project;
@@ -49,6 +50,8 @@ pub struct World {
     pub config_url: String,
     /// Its store.
     pub config_store: Arc<Store>,
+    /// Which forge a repository is on.
+    pub forges: Arc<Directory>,
     /// Commit that the definitions were read from; empty: the working tree.
     pub definitions_commit: String,
     /// The projects.
@@ -160,7 +163,7 @@ impl World {
                     None => Settings::default(),
                 };
                 let mut files = Vec::new();
-                for (path, oid) in definition_blobs(&config_store, tree, &settings, &open.definitions)? {
+                for (path, oid) in definition_blobs(&config_store, tree, &settings, &open.definitions)?.into_iter().filter(|(path, _)| path != SETTINGS) {
                     if !config_store.has(oid) {
                         config_store.prefetch(&[oid]).await?;
                     }
@@ -189,6 +192,7 @@ impl World {
         let ledger = Ledger::new(Arc::new(branch), pins, crate::report::ledger_readme::render);
         let maps = settings.secrets.iter().map(|(name, keys)| (name.clone(), keys.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect())).collect();
         Ok(Self {
+            forges: super::forges::directory(&settings, credentials(&settings, &env), &env),
             stores,
             config_url: open.url,
             config_store,
@@ -349,12 +353,36 @@ fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
-/// The records that every tick reads: those of warehouses, stages and freight. Promotions that wait are read when they are known.
+/// The records that every tick reads, by their paths alone: those of warehouses, stages and freight, each stage's newest promotion, and the
+/// promotions of freight that is still there (see [`super::view::View::read`], which finds out what it needs of them).
 fn record_blobs(store: &Store, reference: &str) -> Result<Vec<Oid>, Failure> {
     let Some(tip) = store.tip(reference) else { return Ok(Vec::new()) };
     let tree = store.commit(tip).map_err(Failure::from)?.tree;
-    let wanted = |path: &str| path == "ledger.yaml" || path.split('/').nth(1).is_some_and(|kind| matches!(kind, "warehouses" | "stages" | "freight"));
-    Ok(store.list(tree, "").map_err(Failure::from)?.into_iter().filter(|entry| wanted(&entry.path)).map(|entry| entry.oid).collect())
+    let entries = store.list(tree, "").map_err(Failure::from)?;
+    let mut wanted = Vec::new();
+    let mut freight: BTreeSet<&str> = BTreeSet::new();
+    let mut promotions: BTreeMap<&str, Vec<(&str, Oid)>> = BTreeMap::new();
+    for entry in &entries {
+        let (folder, file) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
+        let name = file.trim_end_matches(".yaml");
+        match entry.path.split('/').nth(1) {
+            Some("promotions") => promotions.entry(folder).or_default().push((name, entry.oid)),
+            Some(kind @ ("warehouses" | "stages" | "freight")) => {
+                wanted.push(entry.oid);
+                if kind == "freight" {
+                    freight.extend(name.get(..7));
+                }
+            }
+            _ if entry.path == "ledger.yaml" => wanted.push(entry.oid),
+            _ => {}
+        }
+    }
+    for of_stage in promotions.values() {
+        // A promotion's name ends in the beginning of its freight's.
+        wanted.extend(of_stage.iter().filter(|(name, _)| name.rsplit('.').next().is_some_and(|end| freight.contains(end))).map(|(_, oid)| oid));
+        wanted.extend(of_stage.iter().max_by_key(|(name, _)| *name).map(|(_, oid)| oid));
+    }
+    Ok(wanted)
 }
 
 /// Definition files of a checkout.

@@ -134,8 +134,7 @@ impl<'w, 'c> Rounds<'w, 'c> {
                 transitions::record_stage(self.chain, &key, project, &stage, *status).await.map(|()| true)
             }
             Action::RecordFreight { freight, status, verified_in } => {
-                let key = verified_in.first().map_or_else(|| format!("{project}/freight/{freight}"), |stage| self.key_of_stage(stage, view));
-                transitions::record_freight(self.chain, &key, project, &freight, *status, verified_in).await.map(|()| true)
+                transitions::record_freight(self.chain, project, &freight, *status, verified_in).await.map(|()| true)
             }
             Action::CheckHealth { .. } => Ok(false),
             Action::StartVerification { stage, .. } | Action::ContinueVerification { stage, .. } => {
@@ -177,8 +176,8 @@ impl<'w, 'c> Rounds<'w, 'c> {
 
     /// Transitions about a stage belong to the commit of the promotion that caused them, if one is under way or has just ended.
     fn key_of_stage(&self, stage: &StageName, view: &View) -> String {
-        let newest = view.promotions.iter().filter(|promotion| promotion.spec.stage == *stage).map(Promotion::name).max();
-        newest.map_or_else(|| format!("{}/stage/{stage}", self.project.name), |name| name.to_string())
+        let newest = view.promotions.iter().filter(|promotion| promotion.spec.stage == *stage).max_by_key(|promotion| promotion.name());
+        newest.map_or_else(|| format!("{}/stage/{stage}", self.project.name), |promotion| self.group_of(promotion))
     }
 
     async fn end(&mut self, view: &View, stage: &StageName, name: &PromotionName, phase: PromotionPhase, reason: &str) -> Result<bool, Stop> {

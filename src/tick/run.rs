@@ -1,12 +1,10 @@
 //! Runs promotions: all of a round at once, sharing fetches, prefetches and pushes.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::World;
 use super::flush::Finished;
@@ -14,14 +12,15 @@ use super::scope::{ProjectRecords, Shared};
 use super::transitions::{self, Aftermath, Place};
 use super::view::View;
 use crate::diagnostic::{Failure, FailureKind};
-use crate::expr::{self, Context, Site};
+use crate::forge::plain::Book;
 use crate::git::{Crew, Member, PlainFlush};
 use crate::ledger::{Chain, State, Stop};
-use crate::model::{Project, Promotion, PromotionStep, Proposal, StepStatus};
+use crate::model::{FreightReference, Project, Promotion};
 use crate::plan::bookkeeping;
-use crate::promote::engine::{self, Clock, Engine, Requeue};
-use crate::promote::step::{Doors, Effect};
+use crate::promote::engine::{self, Clock, Engine, Requeue, Scope};
+use crate::promote::step::Doors;
 use crate::promote::tools::Tools;
+use crate::promote;
 use crate::promote::workspace::{GitAccess, Identity, Integration, Workspace};
 
 /// How long a claim holds unless it is renewed.
@@ -97,10 +96,10 @@ pub async fn all(world: &World, project: &Project, view: &View, state: &State, j
     let highest = super::view::required(state, || state.ledger()).await?.status.proposals;
     let shared = Shared::new(project, view, &world.secrets, &world.shared_secrets, &world.ui_base_url(), world.occasion.now);
     let crew = Crew::new(PlainFlush);
-    let known: Vec<Proposal> = view.promotions.iter().flat_map(|promotion| promotion.status.consign.proposals.clone()).collect();
-    let numbers = Arc::new(std::sync::atomic::AtomicU64::new(highest));
+    let known = view.promotions.iter().flat_map(|promotion| promotion.status.consign.proposals.clone()).collect();
+    let book = Book { known: Arc::new(known), last_number: Arc::new(AtomicU64::new(highest)), opened: Arc::default() };
     let members: Vec<(Job, Member)> = jobs.into_iter().map(|job| (job, crew.join())).collect();
-    let runs = members.into_iter().map(|(job, member)| one(world, project, view, &shared, known.clone(), Arc::clone(&numbers), job, member));
+    let runs = members.into_iter().map(|(job, member)| one(world, project, view, &shared, Book { opened: Arc::default(), ..book.clone() }, job, member));
     join_all(runs).await.into_iter().collect()
 }
 
@@ -110,8 +109,7 @@ async fn one(
     project: &Project,
     view: &View,
     shared: &Shared,
-    known: Vec<Proposal>,
-    numbers: Arc<std::sync::atomic::AtomicU64>,
+    book: Book,
     job: Job,
     member: Member,
 ) -> Result<Ran, Failure> {
@@ -120,12 +118,11 @@ async fn one(
     prepare(project, view, &mut promotion);
     let identity = Identity { name: world.settings.git.author.name.clone(), email: world.settings.git.author.email.clone() };
     let access = GitAccess { stores: world.stores.clone(), member, identity, signer: world.signer.clone(), integration: Integration::Rebase };
-    let mut workspace = Workspace::temporary()?.with_git(access);
+    let mut workspace = Workspace::temporary()?.with_git(access).resuming(before.consign.checkouts.clone());
     if optimistic {
         workspace = workspace.with_provisional(world.ledger_store.url().key());
     }
-    let opened: Arc<Mutex<Vec<Proposal>>> = Arc::default();
-    let forges = super::forges::forges(world, known, numbers, Arc::clone(&opened));
+    let forges = super::forges::for_promotion(world, book.clone());
     let mut tools = Tools::default();
     (tools.kustomize, tools.helm) = (world.settings.tools.kustomize.clone(), world.settings.tools.helm.clone());
     let doors = Doors {
@@ -136,9 +133,10 @@ async fn one(
     let clock = Ticking { start: world.occasion.now, began: std::time::Instant::now() };
     let stop = AtomicBool::new(false);
     let records = ProjectRecords(view);
+    let evaluator = shared.evaluator(project, &promotion);
     let engine = Engine {
         registry: &world.registry,
-        expressions: shared,
+        expressions: &evaluator,
         clock: &clock,
         project: &project.name,
         warehouses: &project.warehouses,
@@ -183,9 +181,7 @@ async fn one(
         }
     };
     let consign = &mut promotion.status.consign;
-    consign.written.extend(workspace.take_written());
-    consign.checkouts.clone_from(workspace.journal());
-    consign.proposals.extend(opened.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
+    consign.proposals.extend(book.take_opened());
     if failure.is_some() {
         // The environment's failure is not the step's: with nothing done, nothing is recorded.
         let nothing_done = promotion.status.step_execution_metadata == before.step_execution_metadata || optimistic;
@@ -244,66 +240,21 @@ impl Clock for Ticking {
     }
 }
 
-/// Whether every step a promotion could run writes nothing but refs of the ledger's remote. A step whose `if` is false on `vars` and `ctx`
-/// alone is not one that it could run; nothing else excludes a step.
+/// Whether a promotion's refs and its record can leave together.
 fn is_optimistic(world: &World, project: &Project, promotion: &Promotion, view: &View) -> bool {
-    let shared = Shared::new(project, view, &world.secrets, &world.shared_secrets, "", world.occasion.now);
-    let home = world.ledger_store.url().key().to_owned();
-    let done: BTreeMap<&str, StepStatus> =
-        promotion.status.step_execution_metadata.iter().filter_map(|entry| Some((entry.alias.as_str(), entry.status?))).collect();
-    let mut remotes_are_home = true;
-    let steps = &promotion.spec.steps;
-    for (index, step) in steps.iter().enumerate() {
-        let context = shared.early(promotion, step);
-        if is_excluded(step, &context) {
-            continue;
-        }
-        if step.uses == "git-clone" {
-            remotes_are_home &= early_url(step, &context).is_some_and(|url| is_home(world, &url, &home));
-        }
-        let is_done = index < promotion.status.current_step && done.contains_key(step.alias.as_str());
-        if is_done {
-            continue;
-        }
-        let Some(kind) = world.registry.get(&step.uses) else { continue };
-        let config = step.config.clone().unwrap_or(Value::Null);
-        let harmless = match kind.effect(&config) {
-            Effect::None => true,
-            Effect::Refs(_) => remotes_are_home,
-            Effect::Outside if matches!(step.uses.as_str(), "git-open-pr" | "git-wait-for-pr") => {
-                early_url(step, &context).is_some_and(|url| is_home(world, &url, &home) && super::forges::is_plain(world, &url))
-            }
-            Effect::Outside => false,
-        };
-        if !harmless {
-            return false;
-        }
-    }
-    true
-}
-
-fn is_home(world: &World, url: &str, home: &str) -> bool {
-    world.stores.get(url).is_ok_and(|store| store.url().key() == home)
-}
-
-/// The `repoURL` of a step, if it hangs on `vars` and `ctx` alone.
-fn early_url(step: &PromotionStep, context: &Context) -> Option<String> {
-    let template = step.config.as_ref()?.get("repoURL")?.as_str()?;
-    if !is_early(template, step) {
-        return None;
-    }
-    expr::render(template, Site::Config, context).ok()?.as_str().map(str::to_owned)
-}
-
-fn is_excluded(step: &PromotionStep, context: &Context) -> bool {
-    !step.condition.is_empty() && is_early(&step.condition, step) && expr::condition(&step.condition, context).is_ok_and(|runs| !runs)
-}
-
-/// Whether a template hangs on `vars` and `ctx` alone, and so do the variables it reads.
-fn is_early(template: &str, step: &PromotionStep) -> bool {
-    let Some(references) = expr::references(template) else { return true };
-    references.is_settled_early()
-        && step.vars.iter().filter(|var| references.all_vars || references.vars.contains(&var.name)).all(|var| {
-            expr::references(&var.value).is_none_or(|inner| inner.is_settled_early())
-        })
+    let shared = Shared::new(project, view, &world.secrets, &world.shared_secrets, &world.ui_base_url(), world.occasion.now);
+    let evaluator = shared.evaluator(project, promotion);
+    let Some(step) = promotion.spec.steps.first() else { return true };
+    let freight: Vec<FreightReference> = promotion.status.freight.iter().cloned().collect();
+    let early = Scope {
+        promotion,
+        step,
+        outputs: &serde_json::Map::new(),
+        metadata: &[],
+        freight: &freight,
+        warehouses: &project.warehouses,
+        records: &ProjectRecords(view),
+        changes: &[],
+    };
+    promote::is_optimistic(&world.registry, &evaluator, early, world.ledger_store.url(), &|url| world.forges.is_plain(url, None))
 }

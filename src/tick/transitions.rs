@@ -100,26 +100,35 @@ pub async fn record_stage(chain: &mut Chain<'_>, key: &str, project: &ProjectNam
         .await
 }
 
+/// Groups whose content sums up other groups: a freight's record says in which stages it is. They are left out, and made again by the next
+/// plan, whenever one of the others is left out.
+const DERIVED: &str = "derived/";
+
+/// Whether a group sums up others.
+pub fn is_derived(key: &str) -> bool {
+    key.starts_with(DERIVED)
+}
+
 /// Writes down a freight's status as the plan settled it.
 ///
 /// # Errors
-/// What fetching says.
-pub async fn record_freight(
-    chain: &mut Chain<'_>,
-    key: &str,
-    project: &ProjectName,
-    freight: &FreightName,
-    status: FreightStatus,
-    verified_in: Vec<StageName>,
-) -> Result<(), Stop> {
+/// Stale, if the record is not the one planned on.
+pub async fn record_freight(chain: &mut Chain<'_>, project: &ProjectName, freight: &FreightName, status: FreightStatus, verified_in: Vec<StageName>) -> Result<(), Stop> {
+    let path = RecordPath::Freight(project.clone(), freight.clone());
+    let planned_on = chain.state().version(&path)?;
+    let key = format!("{DERIVED}{project}/freight/{freight}");
     let (project, freight, status) = (project.clone(), freight.clone(), Arc::new(status));
     chain
-        .apply(key, move |draft| {
+        .apply(&key, move |draft| {
+            draft.check_version(&RecordPath::Freight(project.clone(), freight.clone()), planned_on)?;
             let record = draft.freight_mut(&project, &freight)?;
             let (metadata, alias, approved, quarantined) =
                 (record.status.metadata.clone(), record.alias.clone(), record.status.approved_for.clone(), record.status.quarantined.clone());
             record.status = (*status).clone();
             (record.status.metadata, record.status.approved_for, record.status.quarantined) = (metadata, approved, quarantined);
+            if verified_in.is_empty() {
+                draft.say(format!("note where {} is", if alias.is_empty() { freight.as_str() } else { &alias }));
+            }
             for stage in &verified_in {
                 draft.say(format!("{} is verified in {stage}", if alias.is_empty() { freight.as_str() } else { &alias }));
             }
@@ -295,7 +304,8 @@ pub async fn record_verification(chain: &mut Chain<'_>, project: &ProjectName, s
             let message = if info.message.is_empty() { String::new() } else { format!(": {}", words::one_line(&info.message, 140)) };
             draft.say(format!("verification of {stage} is {phase}{message}"));
             if !log.is_empty() {
-                draft.write_log(&project, &stage, &info.id, &log);
+                let earlier = draft.state().log(&project, &stage, &info.id)?.unwrap_or_default();
+                draft.write_log(&project, &stage, &info.id, &format!("{earlier}{log}"));
             }
             Ok(())
         })

@@ -36,11 +36,22 @@ pub struct GivenArgument {
     pub name: String,
     /// Its value; None: written as the literal empty text, which counts as not given.
     pub value: Option<String>,
+    /// What the value was made of, if secrets are in it: the value is not recorded then, but made anew when it is needed.
+    pub template: Option<String>,
+}
+
+/// Which run it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Id of what the stage holds.
+    pub collection: &'a str,
+    /// The promotion that brought it there, if the run is its first verification.
+    pub promotion: Option<&'a str>,
 }
 
 /// The run of a stage's verification of what it holds. Names what is missing or contradicts itself.
-///
-/// `name` is the run's name, `collection` the id of what the stage holds.
 ///
 /// # Errors
 /// A message; the verification then is an Error.
@@ -49,13 +60,12 @@ pub fn build(
     verification: &Verification,
     templates: &Templates<'_>,
     given: &[GivenArgument],
-    name: &str,
-    collection: &str,
+    identity: &Identity<'_>,
 ) -> Result<AnalysisRun, String> {
     let spec = flatten(verification, templates)?;
     let args = merge(spec.args, given)?;
     Ok(AnalysisRun {
-        metadata: metadata(stage, verification, name, collection),
+        metadata: metadata(stage, verification, identity),
         spec: RunSpec { metrics: spec.metrics, args, dry_run: spec.dry_run, measurement_retention: spec.measurement_retention, terminate: false },
         status: super::run::RunStatus::default(),
     })
@@ -108,14 +118,19 @@ fn add_argument(args: &mut Vec<Argument>, arg: Argument) -> Result<(), String> {
         (None, Some(_)) => known.value = arg.value,
         _ => {}
     }
+    // Kargo drops a `valueFrom` that only a later template has; there is no other value then.
+    if known.value.is_none() && known.value_from.is_none() {
+        known.value_from = arg.value_from;
+    }
     Ok(())
 }
 
 /// The templates' arguments with the stage's values. What no template declares is left out.
 fn merge(mut args: Vec<Argument>, given: &[GivenArgument]) -> Result<Vec<Argument>, String> {
     for arg in &mut args {
-        for value in given.iter().filter(|given| given.name == arg.name).filter_map(|given| given.value.as_ref()) {
-            arg.value = Some(value.clone());
+        for given in given.iter().filter(|given| given.name == arg.name && given.value.is_some()) {
+            arg.value.clone_from(&given.value);
+            arg.template.clone_from(&given.template);
         }
         if arg.value.is_none() && arg.value_from.is_none() {
             return Err(format!("argument `{}` has no value: give one in `verification.args`, or a default in the template", arg.name));
@@ -127,16 +142,19 @@ fn merge(mut args: Vec<Argument>, given: &[GivenArgument]) -> Result<Vec<Argumen
 /// A label holds at most 63 characters; a longer stage name is cut and told apart by a hash, and stands in full in an annotation.
 const LABEL_LENGTH: usize = 63;
 
-fn metadata(stage: &Stage, verification: &Verification, name: &str, collection: &str) -> Metadata {
+fn metadata(stage: &Stage, verification: &Verification, identity: &Identity<'_>) -> Metadata {
     let given = verification.analysis_run_metadata.clone().unwrap_or_default();
     let (mut labels, mut annotations) = (given.labels, given.annotations);
     let stage_name = &stage.metadata.name;
-    labels.insert("kargo.akuity.io/freight-collection".into(), collection.to_owned());
+    labels.insert("kargo.akuity.io/freight-collection".into(), identity.collection.to_owned());
     labels.insert("kargo.akuity.io/stage".into(), stage_label(stage_name));
     if stage_name.len() > LABEL_LENGTH {
         annotations.insert("kargo.akuity.io/stage".into(), stage_name.clone());
     }
-    Metadata { name: name.to_owned(), namespace: stage.metadata.namespace.clone(), labels, annotations, creation_timestamp: None }
+    if let Some(promotion) = identity.promotion {
+        annotations.insert("kargo.akuity.io/promotion".into(), promotion.to_owned());
+    }
+    Metadata { name: identity.name.to_owned(), namespace: stage.metadata.namespace.clone(), labels, annotations, creation_timestamp: None }
 }
 
 fn stage_label(name: &str) -> String {

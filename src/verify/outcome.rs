@@ -53,8 +53,8 @@ pub(super) fn assess(run: &mut AnalysisRun, prepared: &Prepared, now: Timestamp)
     } else {
         (Phase::Running, String::new())
     };
-    run.status.run_summary = if phase.is_completed() { summary } else { Summary::default() };
-    run.status.dry_run_summary = (phase.is_completed() && dry_summary.count > 0).then_some(dry_summary);
+    run.status.run_summary = summary;
+    run.status.dry_run_summary = (dry_summary.count > 0).then_some(dry_summary);
     run.status.phase = Some(phase);
     run.status.message = message;
     if phase.is_completed() {
@@ -92,9 +92,10 @@ fn decide(metric: &Metric, result: &MetricResult, terminating: bool) -> Decision
         return Decision::plain(Phase::Successful);
     }
     if metric.effective_count().is_some_and(|count| result.count >= count) {
+        let reason = format!("consecutiveSuccesses ({}) < consecutiveSuccessLimit ({wanted})", result.consecutive_success);
         return match (wanted > 0, metric.failures_tolerated() >= 0) {
-            (true, true) => Decision::plain(Phase::Inconclusive),
-            (true, false) => Decision::plain(Phase::Failed),
+            (true, true) => Decision { phase: Phase::Inconclusive, reason },
+            (true, false) => Decision { phase: Phase::Failed, reason },
             (false, _) => Decision::plain(Phase::Successful),
         };
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
-use super::run::{Metric, RunSpec, number};
+use super::providers;
+use super::run::{Argument, Metric, RunSpec, number};
 use super::substitute::{self, Secrets};
 use crate::model::GoDuration;
 
@@ -17,9 +18,16 @@ pub struct Prepared {
     pub dry_run: BTreeSet<String>,
     /// Measurements kept, by metric, where it is said.
     pub retention: BTreeMap<String, usize>,
+    /// Values of secrets, longest first, to mask them.
+    pub hidden: Vec<String>,
 }
 
 impl Prepared {
+    /// A text without the values of secrets.
+    pub fn mask(&self, text: &str) -> String {
+        self.hidden.iter().fold(text.to_owned(), |text, value| text.replace(value.as_str(), "*****"))
+    }
+
     /// Whether a metric's outcome does not count.
     pub fn is_dry(&self, metric: &str) -> bool {
         self.dry_run.contains(metric)
@@ -49,8 +57,15 @@ pub fn prepare(spec: &RunSpec, secrets: &dyn Secrets) -> Result<Prepared, String
         }
     }
     let values = substitute::values(&spec.args, Some(secrets)).map_err(unresolved)?;
-    let metrics = spec.metrics.iter().map(|metric| substitute::metric(metric, &values)).collect::<Result<_, _>>().map_err(unresolved)?;
-    Ok(Prepared { metrics, dry_run, retention })
+    let metrics: Vec<Metric> = spec.metrics.iter().map(|metric| substitute::metric(metric, &values)).collect::<Result<_, _>>().map_err(unresolved)?;
+    for metric in &metrics {
+        providers::check(metric).map_err(|message| invalid(format!("metric `{}`: {message}", metric.name)))?;
+    }
+    let is_secret = |arg: &&Argument| arg.template.is_some() || (arg.value.is_none() && arg.value_from.is_some());
+    let mut hidden: Vec<String> = spec.args.iter().filter(is_secret).filter_map(|arg| values.get(&arg.name).cloned()).collect();
+    hidden.retain(|value| !value.is_empty());
+    hidden.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    Ok(Prepared { metrics, dry_run, retention, hidden })
 }
 
 /// Names that a rule means. `*` alone means all, as the field's documentation says.
@@ -94,7 +109,7 @@ fn validate_one(metric: &Metric) -> Result<(), String> {
     duration(&metric.initial_delay, "initialDelay")?;
     let (failures, inconclusive) = (metric.failures_tolerated(), metric.inconclusive_tolerated());
     let successes = metric.successes_wanted();
-    if count > 0 && failures + successes > count {
+    if count > 0 && failures.max(0).saturating_add(successes) > count {
         return Err("count must be at least failureLimit + consecutiveSuccessLimit".into());
     }
     if count > 0 && count < inconclusive {

@@ -131,6 +131,9 @@ pub struct Argument {
     /// Where its value is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueFrom>,
+    /// What the value is made of, if secrets are in it: a record does not hold the value then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
 }
 
 /// Where an argument's value is.

@@ -77,6 +77,11 @@ async fn round(run: &mut AnalysisRun, prepared: &Prepared, now: Timestamp, provi
             let finished = *measurement.finished_at.get_or_insert(now);
             after = after.max(finished);
         }
+        measurement.message = prepared.mask(&measurement.message);
+        measurement.value = prepared.mask(&measurement.value);
+        for text in measurement.metadata.values_mut() {
+            *text = prepared.mask(text);
+        }
         record(run, &name, prepared.is_dry(&name), was_in_flight, measurement);
     }
     outcome::assess(run, prepared, after);

@@ -20,6 +20,12 @@ impl Secrets for BTreeMap<String, BTreeMap<String, String>> {
     }
 }
 
+impl Secrets for crate::expr::Secrets {
+    fn get(&self, name: &str, key: &str) -> Option<String> {
+        Self::get(self, name, key)
+    }
+}
+
 /// What stands for a secret where its value is not needed, as in validation.
 pub const PLACEHOLDER: &str = "temp-for-secret";
 

@@ -103,11 +103,13 @@ impl Scene {
             repositories.number(&mut scene)?;
         }
 
-        let before = scene.snapshot()?;
+        let before = scene.snapshot(&repositories)?;
         repositories.before_step(&scene.workspace)?;
         let kind = case["kind"].as_str().expect("kind");
         let result = scene.run(case, registry, kind, &scene.filled(&case["config"])).await?;
-        let after = scene.snapshot()?;
+        // What comes into being only when asked for is compared as it is then.
+        scene.workspace.complete().await.map_err(|failure| whole(&failure))?;
+        let after = scene.snapshot(&repositories)?;
 
         let mut got = Map::new();
         got.insert("status".into(), json!(result.status.as_str()));
@@ -206,9 +208,9 @@ impl Scene {
         Ok(())
     }
 
-    fn snapshot(&self) -> Result<files::Snapshot, String> {
+    fn snapshot(&self, repositories: &git::Repositories) -> Result<files::Snapshot, String> {
         let mut snapshot = files::snapshot(&self.workspace)?;
-        git::fill(&self.workspace, &mut snapshot)?;
+        git::fill(repositories, &self.workspace, &mut snapshot)?;
         Ok(snapshot)
     }
 }

@@ -8,5 +8,6 @@ mod git;
 mod house;
 mod journeys;
 mod ledger;
+mod promote;
 mod steps;
 mod support;

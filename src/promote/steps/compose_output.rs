@@ -23,6 +23,10 @@ impl Step for ComposeOutput {
         Effect::None
     }
 
+    fn needs_files(&self) -> bool {
+        false
+    }
+
     async fn run(&self, _run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let ComposeOutputConfig(outputs) = config::read(config)?;
         Ok(StepResult::output(Value::Object(outputs)))

@@ -23,6 +23,10 @@ impl Step for Fail {
         Effect::None
     }
 
+    fn needs_files(&self) -> bool {
+        false
+    }
+
     async fn run(&self, _run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: FailConfig = config::read(config)?;
         Ok(StepResult::failed(config.message.map_or_else(|| "failed".to_owned(), |message| format!("failed: {message}"))))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::config::{self, GitCheckout, GitCloneConfig};
 use crate::diagnostic::Failure;
 use crate::promote::step::{Effect, Step, StepResult, StepRun};
-use crate::promote::workspace::{Identity, Revision};
+use crate::promote::workspace::{CheckOut, Identity, Revision};
 
 /// The step.
 pub struct GitClone;
@@ -37,10 +37,8 @@ impl Step for GitClone {
         let mut commits = Map::new();
         for (checkout, revision) in config.checkout.iter().zip(&revisions) {
             let path = run.workspace.follow(&checkout.path).await?;
-            let made = run
-                .workspace
-                .check_out(run.alias, &config.repo_url, &path, revision, checkout.sparse.as_deref(), author.clone(), run.started_at)
-                .await?;
+            let what = CheckOut { url: &config.repo_url, path: &path, revision, sparse: checkout.sparse.as_deref(), author: author.clone() };
+            let made = run.workspace.check_out(run.alias, what, run.started_at).await?;
             match made {
                 Ok(commit) => commits.insert(checkout.key().to_owned(), json!(commit.to_string())),
                 Err(problem) => return Ok(StepResult::errored(format!("cannot check out `{}`: {problem}", checkout.path))),

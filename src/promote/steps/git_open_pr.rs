@@ -25,6 +25,10 @@ impl Step for GitOpenPr {
         Effect::Outside
     }
 
+    fn needs_files(&self) -> bool {
+        false
+    }
+
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: GitOpenPrConfig = config::read(config)?;
         // An earlier attempt may have opened it and failed afterwards.

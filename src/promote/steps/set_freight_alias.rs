@@ -24,6 +24,10 @@ impl Step for SetFreightAlias {
         Effect::None
     }
 
+    fn needs_files(&self) -> bool {
+        false
+    }
+
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let SetFreightAliasConfig { name, alias } = config::read(config)?;
         let freight = FreightName::new(name.as_str());

@@ -24,6 +24,10 @@ impl Step for SetMetadata {
         Effect::None
     }
 
+    fn needs_files(&self) -> bool {
+        false
+    }
+
     async fn run(&self, run: &mut StepRun<'_>, config: &Value) -> Result<StepResult, Failure> {
         let config: SetMetadataConfig = config::read(config)?;
         let mut changes = Vec::new();

@@ -31,6 +31,8 @@ pub struct Checkout {
     pub(super) store: Arc<Store>,
     pub(super) access: Arc<GitAccess>,
     pub(super) branch: Option<String>,
+    /// The commit that was checked out.
+    pub(super) start: Oid,
     /// Where HEAD stands now.
     pub(super) head: Oid,
     /// HEAD's tree.

@@ -157,6 +157,26 @@ impl Checkout {
         Ok(sorted)
     }
 
+    /// Contents of commits that no ref of the remote reaches any more, as far as we know, such as those of a branch that somebody deleted:
+    /// they must be here to be pushed, since a push never fetches.
+    pub(super) fn unknown_to_remote(&self) -> Result<Vec<Oid>, Failure> {
+        let tips: Vec<Oid> = self.store.tips().values().filter_map(|tip| self.store.peel(*tip).ok()).collect();
+        let mut contents = Vec::new();
+        let mut commits = Vec::new();
+        self.store.walk(&[self.head], &tips, |commit| {
+            commits.push(commit);
+            ControlFlow::Continue(())
+        })?;
+        for commit in commits {
+            let before = match commit.parents.first() {
+                Some(parent) => self.store.commit(*parent)?.tree,
+                None => Oid::empty_tree(),
+            };
+            contents.extend(self.store.diff_trees(before, commit.tree)?.into_iter().filter_map(|change| change.after).filter(|entry| entry.kind.is_blob()).map(|entry| entry.oid));
+        }
+        Ok(contents)
+    }
+
     /// Moves HEAD, and with it every file on disk that is as the old HEAD has it: it is taken off the disk and comes back when asked for.
     pub(super) fn follow_head(&mut self, head: Oid) -> Result<(), Failure> {
         let tree = self.store.commit(head)?.tree;
@@ -182,15 +202,17 @@ impl Checkout {
         Ok(())
     }
 
-    /// The paths a promotion owns after it has pushed: folders it cleared, and files it changed since `before`.
-    pub(super) fn owned(&self, before: Option<Oid>) -> Result<Vec<String>, Failure> {
+    /// The paths a promotion owns on a branch that stood at `tip`: folders it cleared, and files its own commits changed.
+    pub(super) fn owned(&self, tip: Option<Oid>) -> Result<Vec<String>, Failure> {
         if self.cleared.contains("") {
             return Ok(vec!["/".to_owned()]);
         }
-        let before = match before {
-            Some(commit) => self.store.commit(commit)?.tree,
-            None => Oid::empty_tree(),
+        // HEAD stands on what others pushed, unless that is older than what was checked out.
+        let base = match tip {
+            Some(tip) if !self.store.is_ancestor(tip, self.start)? => tip,
+            _ => self.start,
         };
+        let before = self.store.commit(base)?.tree;
         let mut owned: BTreeSet<String> = self.cleared.iter().map(|folder| format!("{folder}/")).collect();
         for change in self.store.diff_trees(before, self.tree)? {
             if !owned.iter().any(|folder| folder.ends_with('/') && change.path.starts_with(folder.as_str())) {

@@ -34,6 +34,21 @@ pub enum Revision {
     Commit(String),
 }
 
+/// What to check out where.
+#[derive(Clone, Debug)]
+pub struct CheckOut<'a> {
+    /// The repository as the step spells it.
+    pub url: &'a str,
+    /// The folder.
+    pub path: &'a Path,
+    /// The revision.
+    pub revision: &'a Revision,
+    /// Folders to check out instead of everything.
+    pub sparse: Option<&'a [String]>,
+    /// Author of commits and tags, unless a step says otherwise.
+    pub author: Option<Identity>,
+}
+
 /// Why something could not be checked out: a finding about the configuration or the repository.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -127,16 +142,8 @@ impl Workspace {
     ///
     /// # Errors
     /// As [`fetch`](Self::fetch); what is wrong with the request itself is the inner error.
-    pub async fn check_out(
-        &mut self,
-        alias: &str,
-        url: &str,
-        path: &Path,
-        revision: &Revision,
-        sparse: Option<&[String]>,
-        author: Option<Identity>,
-        at: Timestamp,
-    ) -> Result<Result<Oid, NotCheckedOut>, Failure> {
+    pub async fn check_out(&mut self, alias: &str, what: CheckOut<'_>, at: Timestamp) -> Result<Result<Oid, NotCheckedOut>, Failure> {
+        let CheckOut { url, path, revision, sparse, author } = what;
         let access = self.access()?;
         let store = access.stores.get(url)?;
         let refuse = |message: String| Ok(Err(NotCheckedOut(message)));
@@ -174,6 +181,7 @@ impl Workspace {
             store,
             access,
             branch,
+            start: head,
             head,
             tree,
             author,
@@ -545,6 +553,10 @@ impl Workspace {
             }
             let checkout = &self.checkouts[index];
             let head = checkout.head;
+            if tip.is_none() {
+                let contents = checkout.unknown_to_remote()?;
+                access.member.prefetch(&store, contents).await?;
+            }
             if tip == Some(head) {
                 return Ok(Ok(()));
             }

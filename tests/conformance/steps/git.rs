@@ -312,7 +312,7 @@ impl Repositories {
 }
 
 /// Adds what a lazily filled folder has not on disk to a snapshot, read from the store.
-pub fn fill(workspace: &Workspace, snapshot: &mut Snapshot) -> Result<(), String> {
+pub fn fill(repositories: &Repositories, workspace: &Workspace, snapshot: &mut Snapshot) -> Result<(), String> {
     for path in workspace.list(workspace.root()).map_err(|failure| failure.message)? {
         let name = workspace.display(&path);
         if snapshot.contains_key(&name) {
@@ -330,7 +330,11 @@ pub fn fill(workspace: &Workspace, snapshot: &mut Snapshot) -> Result<(), String
         let fields: Vec<&str> = entry.split_whitespace().collect();
         let item = match fields.as_slice() {
             [mode, _, oid, ..] => {
-                let bytes = git_bytes(checkout.store_folder(), &["cat-file", "blob", oid])?;
+                // A lazy store may not have it; then some repository of the case has.
+                let bytes = std::iter::once(checkout.store_folder())
+                    .chain(repositories.folders.values().map(PathBuf::as_path))
+                    .find_map(|folder| git_bytes(folder, &["cat-file", "blob", oid]).ok())
+                    .ok_or_else(|| format!("the content of `{name}` is nowhere"))?;
                 match *mode {
                     "120000" => Item::Link(String::from_utf8_lossy(&bytes).into_owned()),
                     "100755" => Item::File { bytes, mode: 0o755 },
@@ -366,6 +370,8 @@ fn git_bytes(store: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "none")
         .env("HOME", store)
         .output()
         .map_err(text)?;

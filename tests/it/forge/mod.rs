@@ -1,3 +1,4 @@
 //! Pull requests: proposals of plain Git over real bare repositories, and GitHub's over a test GitHub.
 
+mod github;
 mod plain;

@@ -136,6 +136,11 @@ impl GitServer {
     pub fn inject(&self, path_contains: &str, fault: Fault) {
         self.shared.faults.lock().unwrap().push_back((path_contains.to_owned(), fault));
     }
+
+    /// How many faults have not met their request yet.
+    pub fn faults_left(&self) -> usize {
+        self.shared.faults.lock().unwrap().len()
+    }
 }
 
 impl Drop for GitServer {
