@@ -47,7 +47,8 @@ struct Row {
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).map(|word| word.to_uppercase()).collect();
-    let known: [(&str, fn() -> Vec<Row>); 2] = [("S5", s5), ("S6", s6)];
+    type Scenario = fn() -> Vec<Row>;
+    let known: [(&str, Scenario); 2] = [("S5", s5), ("S6", s6)];
     if let Some(unknown) = wanted.iter().find(|word| !known.iter().any(|(name, _)| name == word)) {
         eprintln!("there is no scenario `{unknown}`; there are: S5, S6");
         std::process::exit(2);

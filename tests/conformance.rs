@@ -3,6 +3,8 @@
 //! Prints one line a file; exits 1 if any case differs. `CONFORMANCE_DIR=DIR` runs the cases of another folder, `CONFORMANCE_REPORT=FILE` writes
 //! which ids passed how, `CONFORMANCE_ONLY=FILE[/ID-PART]` runs one file or the cases whose id contains a text, with what came out.
 
+#![allow(clippy::disallowed_methods, reason = "a test's own clock")]
+
 #[path = "conformance/analysis.rs"]
 mod analysis;
 #[path = "conformance/availability.rs"]

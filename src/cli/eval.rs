@@ -52,7 +52,7 @@ pub fn eval(args: &EvalArgs, now: Timestamp) -> Result<Json, Failure> {
     evaluate(&input, args.site, context, now).map_err(|error| Failure::new(FailureKind::Config, error.to_string()))
 }
 
-fn read_file(path: &std::path::Path) -> Result<Json, Failure> {
+pub(super) fn read_file(path: &std::path::Path) -> Result<Json, Failure> {
     let failure = |reason: String| Failure::new(FailureKind::Usage, format!("`{}` cannot be read: {reason}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| failure(error.to_string()))?;
     serde_saphyr::from_str(&text).map_err(|error| failure(error.to_string()))

@@ -1,13 +1,37 @@
 //! The command line: clap types and one file per verb; thin wrappers over the rooms.
 
+pub mod abort;
+pub mod adopt;
+pub mod approve;
 pub mod demo;
+pub mod discover;
 pub mod eval;
+pub mod freight;
+pub mod freight_alias;
+pub mod freight_create;
 pub mod fsck;
+pub mod graph;
+mod ground;
+pub mod history;
+pub mod hold;
 pub mod init;
+pub mod logs;
+pub mod plan;
+pub mod promote;
+pub mod quarantine;
+pub mod reject;
+pub mod release;
+mod restore;
+pub mod retry;
+pub mod reverify;
+pub mod rollback;
 pub mod run;
 pub mod schema;
 pub mod session;
+pub mod status;
+pub mod step;
 pub mod validate;
+pub mod why;
 
 use std::path::PathBuf;
 
@@ -101,20 +125,60 @@ pub enum Format {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// End a promotion that has not ended
+    Abort(abort::Args),
+    /// Accept what somebody else did to a stage's files
+    Adopt(adopt::Args),
+    /// Approve a freight for a stage, or a promotion that waits
+    Approve(approve::Args),
     /// Build an example in a folder and run it, offline
     Demo(demo::Args),
-    /// Write a first project into this repository
-    Init(init::Args),
-    /// A tick: look, decide, act, write down, tell
-    Run(run::Args),
-    /// Check definitions and settings
-    Validate(validate::Args),
-    /// JSON Schemas for editors
-    Schema(schema::Args),
+    /// What each subscription finds now; writes nothing
+    Discover(discover::Args),
     /// Evaluate an expression or template
     Eval(eval::EvalArgs),
+    /// Freight: list, show, create, alias
+    Freight(freight::Args),
     /// Check that the ledger equals its history
     Fsck(FsckArgs),
+    /// The pipeline as a drawing
+    Graph(graph::Args),
+    /// Promotions, newest first
+    History(history::Args),
+    /// Stop auto-promotion of a stage
+    Hold(hold::Args),
+    /// Write a first project into this repository
+    Init(init::Args),
+    /// What the steps of a promotion or the jobs of a verification printed
+    Logs(logs::Args),
+    /// What a tick would do, and the reason for every "no"; writes nothing
+    Plan(plan::Args),
+    /// Promote a freight to a stage
+    Promote(promote::Args),
+    /// Keep every stage from taking a freight
+    Quarantine(quarantine::Args),
+    /// Say no to a promotion that waits
+    Reject(reject::Args),
+    /// Lift what stops auto-promotion of a stage
+    Release(release::Args),
+    /// Promote the freight of an ended promotion again
+    Retry(retry::Args),
+    /// Verify what a stage holds once more
+    Reverify(reverify::Args),
+    /// Go back to what an earlier promotion wrote
+    Rollback(rollback::Args),
+    /// A tick: look, decide, act, write down, tell
+    Run(run::Args),
+    /// JSON Schemas for editors
+    Schema(schema::Args),
+    /// Stages with what they hold and wait for
+    Status(status::Args),
+    /// Run one promotion step alone in a folder
+    Step(step::Args),
+    /// Check definitions and settings
+    Validate(validate::Args),
+    /// Every gate of a freight and a stage, and what opens it
+    Why(why::Args),
 }
 
 /// Walks the ledger's history and checks that every commit is a legal change of the one before.
@@ -146,9 +210,29 @@ pub async fn main(cli: Cli) -> u8 {
 
 async fn dispatch(session: &session::Session, verb: Verb) -> Result<u8, session::Stopped> {
     match verb {
+        Verb::Abort(args) => abort::run(session, &args).await,
+        Verb::Adopt(args) => adopt::run(session, &args).await,
+        Verb::Approve(args) => approve::run(session, &args).await,
         Verb::Demo(args) => demo::run(session, &args).await,
+        Verb::Discover(args) => discover::run(session, &args).await,
+        Verb::Freight(args) => freight::run(session, &args).await,
+        Verb::Graph(args) => graph::run(session, &args).await,
+        Verb::History(args) => history::run(session, &args).await,
+        Verb::Hold(args) => hold::run(session, &args).await,
         Verb::Init(args) => init::run(session, &args).await,
+        Verb::Logs(args) => logs::run(session, &args).await,
+        Verb::Plan(args) => plan::run(session, &args).await,
+        Verb::Promote(args) => promote::run(session, &args).await,
+        Verb::Quarantine(args) => quarantine::run(session, &args).await,
+        Verb::Reject(args) => reject::run(session, &args).await,
+        Verb::Release(args) => release::run(session, &args).await,
+        Verb::Retry(args) => retry::run(session, &args).await,
+        Verb::Reverify(args) => reverify::run(session, &args).await,
+        Verb::Rollback(args) => rollback::run(session, &args).await,
         Verb::Run(args) => run::run(session, &args).await,
+        Verb::Status(args) => status::run(session, &args).await,
+        Verb::Step(args) => step::run(session, &args).await,
+        Verb::Why(args) => why::run(session, &args).await,
         Verb::Validate(args) => {
             let root = session.root().await?;
             let surroundings = validate::Surroundings {

@@ -170,7 +170,13 @@ impl Session {
             occasion: occasion(self.now, self.actor()),
             env: Arc::clone(&self.env),
         };
-        Ok(World::open(open, self.progress()).await?)
+        // Who only reads has nothing to report on the way.
+        let progress = if reads_only { Progress::quiet() } else { self.progress() };
+        let world = World::open(open, progress).await?;
+        if !world.differing.is_empty() && !self.global.quiet {
+            say(&differs(&world.differing));
+        }
+        Ok(world)
     }
 
     /// The settings of the working tree.
@@ -198,8 +204,15 @@ impl Session {
     }
 }
 
+/// The sentence about a working tree that is not what a tick acts on.
+fn differs(paths: &[String]) -> String {
+    let shown: Vec<String> = paths.iter().take(3).map(|path| format!("`{path}`")).collect();
+    let more = if paths.len() > 3 { format!(" and {} more", paths.len() - 3) } else { String::new() };
+    format!("note: this is what the working tree says; a tick acts on the remote, which differs in {}{more}\n", shown.join(", "))
+}
+
 /// stderr may be closed; that changes nothing.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     use std::io::Write as _;
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

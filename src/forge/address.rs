@@ -27,6 +27,17 @@ impl Provider {
         }
     }
 
+    /// The page that compares two commits, from the URL alone. None: there is no such page.
+    pub fn compare_url(self, repository: &RepositoryAddress, old: &str, new: &str) -> Option<String> {
+        let RepositoryAddress { host, path } = repository;
+        match self {
+            Self::GitHub | Self::Gitea => Some(format!("https://{host}/{path}/compare/{old}...{new}")),
+            Self::GitLab => Some(format!("https://{host}/{path}/-/compare/{old}...{new}")),
+            Self::Bitbucket => Some(format!("https://{host}/{path}/branches/compare/{new}%0D{old}")),
+            Self::Azure => None,
+        }
+    }
+
     /// The page of a commit, from the URL alone. None: Azure, whose pages Kargo does not give either.
     pub fn commit_url(self, repository: &RepositoryAddress, commit: &str) -> Option<String> {
         let RepositoryAddress { host, path } = repository;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::github::{Api, GitHub, Listing, Repository};
 use super::plain::PlainForges;
-use super::{Forge, Forges, Provider, RepositoryAddress};
+use super::{Describe, Forge, Forges, Merge, NewPullRequest, Opening, Provider, PullRequest, RepositoryAddress};
 use crate::diagnostic::{Failure, FailureKind};
 use crate::git::{Credential, CredentialLookup, RemoteUrl};
 
@@ -74,9 +74,10 @@ impl Directory {
         }
     }
 
-    /// The forges as one promotion sees them: connections are shared, plain-git proposals are its own.
-    pub fn for_promotion(self: &Arc<Self>, plain: PlainForges) -> Arc<dyn Forges> {
-        Arc::new(ForPromotion { directory: Arc::clone(self), plain })
+    /// The forges as one promotion sees them: connections are shared, plain-git proposals are its own. What `describe` adds goes to forges
+    /// that people read descriptions on; a proposal's is a record, and its diff is in Git.
+    pub fn for_promotion(self: &Arc<Self>, plain: PlainForges, describe: Option<Arc<dyn Describe>>) -> Arc<dyn Forges> {
+        Arc::new(ForPromotion { directory: Arc::clone(self), plain, describe })
     }
 
     /// Whether pull requests of a repository are plain-git proposals.
@@ -152,13 +153,55 @@ impl Directory {
 struct ForPromotion {
     directory: Arc<Directory>,
     plain: PlainForges,
+    describe: Option<Arc<dyn Describe>>,
+}
+
+/// A forge whose pull requests are described.
+struct Described {
+    forge: Arc<dyn Forge>,
+    repo_url: String,
+    describe: Arc<dyn Describe>,
+}
+
+#[async_trait::async_trait]
+impl Forge for Described {
+    async fn find(&self, source_branch: &str, target_branch: &str) -> Result<Vec<PullRequest>, Failure> {
+        self.forge.find(source_branch, target_branch).await
+    }
+
+    async fn open(&self, new: &NewPullRequest) -> Result<Opening, Failure> {
+        if new.is_described {
+            return self.forge.open(new).await;
+        }
+        match self.describe.describe(&self.repo_url, new).await {
+            Ok(description) => self.forge.open(&NewPullRequest { description, ..new.clone() }).await,
+            Err(failure) => {
+                tracing::warn!(target: "consign::forge", "cannot describe a pull request of `{}`: {failure}", self.repo_url);
+                self.forge.open(new).await
+            }
+        }
+    }
+
+    async fn get(&self, number: u64) -> Result<Option<PullRequest>, Failure> {
+        self.forge.get(number).await
+    }
+
+    async fn merge(&self, number: u64, method: Option<&str>) -> Result<Merge, Failure> {
+        self.forge.merge(number, method).await
+    }
 }
 
 impl Forges for ForPromotion {
     fn forge(&self, repo_url: &str, provider: Option<Provider>) -> Result<Arc<dyn Forge>, Failure> {
         match self.directory.place(repo_url, provider) {
             Place::Plain => Ok(Arc::new(self.plain.of(repo_url)?)),
-            Place::GitHub(api) => self.directory.github(repo_url, &api),
+            Place::GitHub(api) => {
+                let forge = self.directory.github(repo_url, &api)?;
+                Ok(match &self.describe {
+                    Some(describe) => Arc::new(Described { forge, repo_url: repo_url.to_owned(), describe: Arc::clone(describe) }),
+                    None => forge,
+                })
+            }
             Place::Foreign(provider) => Err(Failure::new(
                 FailureKind::Config,
                 format!("pull requests on {} are not supported, and `{repo_url}` is there", provider.name()),

@@ -48,14 +48,28 @@ pub struct NewPullRequest {
     pub head: String,
     /// Branch it should go to.
     pub target_branch: String,
+    /// Commit that branch stands at for the promotion, which may have made it in this tick; empty: as the remote has it.
+    pub base: String,
     /// First line.
     pub title: String,
     /// The rest; Markdown.
     pub description: String,
     /// Labels.
     pub labels: Vec<String>,
+    /// Whether the description was written by the user for this step: then nothing is added to it.
+    pub is_described: bool,
     /// The promotion it belongs to.
     pub promotion: String,
+}
+
+/// Adds to the descriptions of pull requests that a promotion opens.
+#[async_trait::async_trait]
+pub trait Describe: Send + Sync {
+    /// The whole description of a pull request that is about to be opened.
+    ///
+    /// # Errors
+    /// Why nothing can be said; the pull request is opened as it is.
+    async fn describe(&self, repo_url: &str, new: &NewPullRequest) -> Result<String, Failure>;
 }
 
 /// What came of an attempt to open a pull request.

@@ -318,6 +318,11 @@ impl Store {
         };
         let listen = if known { None } else { tempfile::NamedTempFile::new_in(self.folder()).ok() };
         let mut git = self.invoke_remote("fetch");
+        if filter.contains("limit") {
+            // A file may come as its difference to an old version that the server thinks is here. git then fetches all such versions with one
+            // request, if it may.
+            git = git.env("GIT_NO_LAZY_FETCH", "0");
+        }
         if let Some(file) = &listen {
             git = git.env("GIT_TRACE_PACKET", file.path());
         }

@@ -20,6 +20,15 @@ impl Oid {
         Self(gix::ObjectId::empty_tree(gix::hash::Kind::Sha1))
     }
 
+    /// The name of the blob with this content.
+    pub fn of_blob(content: &[u8]) -> Self {
+        use sha1::Digest as _;
+        let mut hash = sha1::Sha1::new();
+        hash.update(format!("blob {}\0", content.len()));
+        hash.update(content);
+        Self(gix::ObjectId::Sha1(hash.finalize().into()))
+    }
+
     /// The first `length` digits, as people read them.
     pub fn short(&self, length: usize) -> String {
         self.0.to_hex_with_len(length).to_string()

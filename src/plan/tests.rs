@@ -365,8 +365,16 @@ fn returning_to_a_verified_collection_takes_the_earlier_result() {
     world.promote("test", "one", PromotionPhase::Succeeded, None);
     assert!(!starts(&world.tick()));
     assert_eq!(world.stages["test"].current_freight().unwrap().verification_history[0].id, "one");
-    world.settings().verify_again = true;
+    let failed = VerificationInfo { id: "two".into(), phase: Some(VerificationPhase::Failed), ..VerificationInfo::default() };
+    for collection in &mut world.stages.get_mut("test").unwrap().freight_history[1..] {
+        collection.verification_history = vec![failed.clone()];
+    }
     world.promote("test", "two", PromotionPhase::Succeeded, None);
+    assert!(starts(&world.plan()), "a bad result is not adopted");
+    world.tick();
+    bookkeeping::record_verification(world.stages.get_mut("test").unwrap(), VerificationInfo { phase: Some(VerificationPhase::Successful), ..failed });
+    world.settings().verify_again = true;
+    world.promote("test", "one", PromotionPhase::Succeeded, None);
     assert!(starts(&world.plan()));
 }
 

@@ -11,7 +11,7 @@ pub mod steps;
 pub mod tools;
 pub mod workspace;
 
-pub use optimism::is_optimistic;
+pub use optimism::{first_outside, is_optimistic};
 use serde_json::Value;
 
 use step::Violation;

@@ -70,6 +70,17 @@ pub fn is_optimistic(
     true
 }
 
+/// Index of the first step from where a promotion stands that acts outside; None: it writes nothing but refs.
+pub fn first_outside(registry: &Registry, expressions: &dyn Expressions, early: Scope<'_>) -> Option<usize> {
+    let promotion = early.promotion;
+    let open = promotion.spec.steps.iter().enumerate().skip(promotion.status.current_step);
+    let acts = |step: &PromotionStep| {
+        let config = settled_config(expressions, Scope { step, ..early }, step);
+        registry.get(&step.uses).is_some_and(|kind| kind.effect(&config) == Effect::Outside)
+    };
+    open.filter(|(_, step)| acts(step)).find(|(_, step)| !is_excluded(expressions, Scope { step, ..early }, step)).map(|(index, _)| index)
+}
+
 /// Whether a step's `if` is false whatever the steps before it do.
 fn is_excluded(expressions: &dyn Expressions, scope: Scope<'_>, step: &PromotionStep) -> bool {
     !step.condition.is_empty() && is_settled(&step.condition, scope.promotion, step) && expressions.condition(scope, &step.condition) == Ok(false)

@@ -6,6 +6,7 @@
 
 mod changes;
 mod checkout;
+mod memory;
 mod push;
 mod repository;
 
@@ -22,6 +23,7 @@ use crate::model::WrittenTree;
 
 pub use changes::{Difference, DifferenceKind};
 pub use checkout::{Checkout, Identity};
+pub use memory::Memory;
 pub use push::{Committer, Integration, NotIntegrated};
 pub use repository::{Branches, CheckOut, NotCheckedOut, NotPushed, PushTarget, Pushed, Revision};
 
@@ -32,8 +34,8 @@ pub struct Workspace {
     /// The way to repositories; None: the promotion has none.
     git: Option<Arc<GitAccess>>,
     checkouts: Vec<Checkout>,
-    /// Key of the remote whose pushes leave with the promotion's record instead of at once.
-    provisional_remote: Option<String>,
+    /// The remotes whose pushes leave with the promotion's record instead of at once.
+    provisional_remotes: Provisional,
     /// Pushes that leave with the promotion's record, in order.
     provisional: Vec<ProvisionalPush>,
     /// What was written to Git, in order.
@@ -46,6 +48,25 @@ pub struct Workspace {
     replay: Option<Map<String, Value>>,
     /// Keeps a temporary root alive; None for a folder of the user's.
     _temporary: Option<tempfile::TempDir>,
+}
+
+/// Remotes whose pushes are provisional.
+#[derive(Debug)]
+enum Provisional {
+    None,
+    /// The one with this key.
+    Only(String),
+    All,
+}
+
+impl Provisional {
+    fn contains(&self, remote: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Only(only) => only == remote,
+            Self::All => true,
+        }
+    }
 }
 
 /// What a step is about to read.
@@ -127,7 +148,7 @@ impl Workspace {
             root: root.into(),
             git: None,
             checkouts: Vec::new(),
-            provisional_remote: None,
+            provisional_remotes: Provisional::None,
             provisional: Vec::new(),
             written: Vec::new(),
             journal: Map::new(),
@@ -148,7 +169,14 @@ impl Workspace {
     /// leave with the promotion's record.
     #[must_use]
     pub fn with_provisional(mut self, remote: impl Into<String>) -> Self {
-        self.provisional_remote = Some(remote.into());
+        self.provisional_remotes = Provisional::Only(remote.into());
+        self
+    }
+
+    /// Pushes to every remote are provisional: for a rehearsal, in which nothing leaves.
+    #[must_use]
+    pub fn with_all_provisional(mut self) -> Self {
+        self.provisional_remotes = Provisional::All;
         self
     }
 

@@ -55,6 +55,15 @@ pub fn link_target(url: &str) -> Option<String> {
     Some(url.as_str().replace('(', "%28").replace(')', "%29").replace('<', "%3C").replace('>', "%3E").replace('|', "%7C").replace('\\', "%5C"))
 }
 
+/// A text for a code block, with what would hide or reorder it written out.
+pub fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_invisible(c) { visible.extend(c.escape_unicode()) } else { visible.push(c) }
+    }
+    visible
+}
+
 /// Characters that hide or reorder text.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{table::table, words};
+use super::{plan::gate_text, table::table, words};
+use crate::plan::{Gate, Held};
 use crate::model::{
-    FreightName, FreightReference, Hold, Project, ProjectName, PromotionPhase, Stage, StageName, StageStatus, VerificationPhase, WarehouseName,
+    FreightName, FreightReference, Health, Hold, Project, ProjectName, PromotionPhase, Stage, StageName, StageStatus, VerificationPhase, WarehouseName,
     WarehouseStatus,
 };
 
@@ -43,6 +44,23 @@ pub struct StageLine {
     pub holds: Vec<Hold>,
     /// Whether policies let freight in by itself.
     pub auto_promotion: bool,
+    /// Health of what it holds, if something checks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// Freight that would enter it and may not yet, with the gates that are closed.
+    pub waiting: Vec<WaitingFreight>,
+}
+
+/// Freight that waits before a stage.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingFreight {
+    /// The freight.
+    pub freight: FreightName,
+    /// Its alias.
+    pub alias: String,
+    /// The gates that are closed.
+    pub gates: Vec<Gate>,
 }
 
 /// A freight in a stage.
@@ -119,6 +137,8 @@ pub struct View<'a> {
     pub running: &'a dyn Fn(&StageName) -> Option<PromotionLine>,
     /// Whether auto-promotion is on for a stage.
     pub auto_promotion: &'a dyn Fn(&Stage) -> bool,
+    /// What does not move.
+    pub held: &'a [Held],
 }
 
 impl Status {
@@ -152,6 +172,13 @@ impl Status {
                 }),
                 holds: status.auto_promotion_holds.values().cloned().collect(),
                 auto_promotion: (view.auto_promotion)(stage),
+                health: status.health.clone(),
+                waiting: view
+                    .held
+                    .iter()
+                    .filter(|held| held.stage == *name)
+                    .map(|held| WaitingFreight { freight: held.freight.clone(), alias: (view.alias)(&held.freight), gates: held.gates.clone() })
+                    .collect(),
             });
         }
         if only.is_some() {
@@ -190,6 +217,9 @@ impl Status {
             })
             .collect();
         let mut text = table(&["STAGE", "FREIGHT", "ARTIFACTS", "VERIFIED", "PROMOTION"], &rows);
+        if let [stage] = self.stages.as_slice() {
+            text.push_str(&stage.details(now));
+        }
         for warehouse in &self.warehouses {
             if let Some(reason) = &warehouse.failing {
                 text.push_str(&format!("\nwarehouse `{}` fails: {}\n", warehouse.name, words::one_line(reason, 160)));
@@ -200,6 +230,25 @@ impl Status {
 }
 
 impl StageLine {
+    /// What is told of a stage when it is the only one.
+    fn details(&self, now: Timestamp) -> String {
+        let mut lines = vec![format!("\nauto-promotion: {}", if self.auto_promotion { "on" } else { "off" })];
+        lines.extend(self.freight.iter().map(|held| format!("holds: {} of {} ({})", held.alias, held.origin, held.artifacts.join(", "))));
+        lines.extend(self.health.as_ref().map(|health| {
+            let issues = if health.issues.is_empty() { String::new() } else { format!(": {}", health.issues.join("; ")) };
+            format!("health: {:?}{issues}", health.status)
+        }));
+        for hold in &self.holds {
+            let who = if hold.actor.is_empty() { String::new() } else { format!(" by {}", hold.actor) };
+            lines.push(format!("hold on {}{who}: {}", hold.origin, words::one_line(&hold.reason, 80)));
+        }
+        for waiting in &self.waiting {
+            lines.push(format!("waits to enter: {}", waiting.alias));
+            lines.extend(waiting.gates.iter().map(|gate| format!("  {}", gate_text(gate, now))));
+        }
+        lines.join("\n") + "\n"
+    }
+
     fn verification_text(&self) -> String {
         match self.verification.as_ref().and_then(|verification| verification.phase) {
             Some(VerificationPhase::Successful) => "yes".into(),

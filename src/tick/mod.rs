@@ -9,6 +9,7 @@ pub mod knowledge;
 pub mod look;
 pub mod open;
 pub mod outcome;
+pub mod preview;
 pub mod round;
 pub mod run;
 pub mod scope;

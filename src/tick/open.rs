@@ -54,6 +54,8 @@ pub struct World {
     pub forges: Arc<Directory>,
     /// Commit that the definitions were read from; empty: the working tree.
     pub definitions_commit: String,
+    /// Files of definitions and settings in which the working tree differs from the remote's tip, if that was asked for and is what was read.
+    pub differing: Vec<String>,
     /// The projects.
     pub projects: Vec<Project>,
     /// What was found in the definitions, and the users' lines.
@@ -171,7 +173,14 @@ impl World {
                 }
                 (settings, files, tip.to_string())
             }
-            _ => return Err(tip.err().map_or_else(|| Failure::new(FailureKind::Internal, "no tree to read definitions from"), |failure| failure).into()),
+            _ => return Err(tip.err().unwrap_or_else(|| Failure::new(FailureKind::Internal, "no tree to read definitions from")).into()),
+        };
+        let differing = match (&open.folder, tree) {
+            (Some(folder), Some((_, tree))) if open.working_tree => {
+                let text = std::fs::read(folder.join(SETTINGS)).ok().map(|bytes| SourceFile { path: SETTINGS.to_owned(), bytes });
+                differing(&definition_blobs(&config_store, tree, &settings, &open.definitions)?, files.iter().chain(&text))
+            }
+            _ => Vec::new(),
         };
         let registry = Registry::built_in();
         let mut loaded = load_definitions(&files, open.local, &open.occasion);
@@ -197,6 +206,7 @@ impl World {
             config_url: open.url,
             config_store,
             definitions_commit,
+            differing,
             projects,
             loaded,
             ledger,
@@ -305,7 +315,11 @@ pub fn matches_address(rule: &str, url: &str) -> bool {
     })
 }
 
-fn signer(settings: &Settings) -> Result<Option<Signer>, Failure> {
+/// Signs commits, if the settings say so.
+///
+/// # Errors
+/// What is wrong with the key.
+pub fn signer(settings: &Settings) -> Result<Option<Signer>, Failure> {
     let Some(signing) = &settings.git.signing else { return Ok(None) };
     match signing.format {
         config::SigningFormat::Ssh => Ok(Some(Signer::Ssh { key: signing.key.expose().to_owned(), program: None })),
@@ -347,6 +361,20 @@ fn definition_blobs(store: &Store, tree: Oid, settings: &Settings, instead: &[St
         }
     }
     Ok(found.into_iter().collect())
+}
+
+/// Paths whose content here is not that of the remote's tree, or that only one side has.
+fn differing<'f>(remote: &[(String, Oid)], here: impl Iterator<Item = &'f SourceFile>) -> Vec<String> {
+    let mut remote: BTreeMap<&str, Oid> = remote.iter().map(|(path, oid)| (path.as_str(), *oid)).collect();
+    let mut paths: BTreeSet<String> = BTreeSet::new();
+    for file in here {
+        let path = file.path.trim_start_matches("./");
+        if remote.remove(path) != Some(Oid::of_blob(&file.bytes)) {
+            paths.insert(path.to_owned());
+        }
+    }
+    paths.extend(remote.into_keys().map(str::to_owned));
+    paths.into_iter().collect()
 }
 
 fn is_yaml(path: &str) -> bool {

@@ -13,7 +13,7 @@ use super::verification;
 use super::view::View;
 use crate::diagnostic::{Failure, FailureKind};
 use crate::ledger::{Chain, Stop};
-use crate::model::{Freight, Project, Promotion, PromotionName, PromotionPhase, StageName};
+use crate::model::{Freight, Project, ProjectName, Promotion, PromotionName, PromotionPhase, StageName};
 use crate::plan::{self, Action, Plan, ancestry::Ancestry};
 
 /// More rounds than a pipeline has stages mean that something goes in circles.
@@ -47,9 +47,11 @@ pub struct Rounds<'w, 'c> {
 
 /// What is left to do after the transitions of a plan have been applied.
 #[derive(Default)]
-struct Todo {
-    run: Vec<(StageName, PromotionName)>,
-    verify: Vec<StageName>,
+pub(super) struct Todo {
+    pub(super) run: Vec<(StageName, PromotionName)>,
+    pub(super) verify: Vec<StageName>,
+    /// What was decided on the way, records aside.
+    pub(super) decided: Vec<Action>,
     changed: bool,
 }
 
@@ -89,15 +91,19 @@ impl<'w, 'c> Rounds<'w, 'c> {
     }
 
     /// Plans and applies transitions until only work outside of the ledger is left. With `create`, new promotions are created.
-    async fn settle(&mut self, create: bool) -> Result<Todo, Failure> {
+    pub(super) async fn settle(&mut self, create: bool) -> Result<Todo, Failure> {
         let mut todo = Todo::default();
         for _ in 0..MAX_PASSES {
             let view = View::read(self.chain.state(), self.project).await?;
             let plan = self.plan(&view)?;
-            todo = Todo { changed: todo.changed, ..Todo::default() };
+            todo = Todo { changed: todo.changed, decided: todo.decided, ..Todo::default() };
             let mut again = false;
             for action in plan.actions {
-                again |= self.apply(action, &view, create, &mut todo).await?;
+                let is_decision = !matches!(action, Action::Record { .. } | Action::RecordFreight { .. });
+                let decision = is_decision.then(|| action.clone());
+                let applied = self.apply(action, &view, create, &mut todo).await?;
+                todo.decided.extend(decision.filter(|_| applied));
+                again |= applied;
             }
             if !again {
                 return Ok(todo);
@@ -107,7 +113,12 @@ impl<'w, 'c> Rounds<'w, 'c> {
         Err(Failure::new(FailureKind::Internal, format!("the plan of project `{}` does not come to rest", self.project.name)))
     }
 
-    fn plan(&mut self, view: &View) -> Result<Plan, Failure> {
+    /// The records with everything that was applied so far.
+    pub(super) fn state(&self) -> &crate::ledger::State {
+        self.chain.state()
+    }
+
+    pub(super) fn plan(&mut self, view: &View) -> Result<Plan, Failure> {
         let settings = super::view::plan_settings(&self.world.settings);
         let inputs = self.world.inputs(self.project, view, &settings, &self.ancestry);
         let answers: Vec<_> = plan::ancestry::questions(&inputs).into_iter().filter_map(|question| Some((self.world.contains(&question)?, question))).collect();
@@ -297,35 +308,10 @@ impl<'w, 'c> Rounds<'w, 'c> {
     }
 
     fn report(&mut self, promotion: &Promotion, alias: &str, changed: bool) {
-        let metadata = &promotion.status.step_execution_metadata;
-        let steps = promotion
-            .spec
-            .steps
-            .iter()
-            .map(|step| {
-                let reached = metadata.iter().find(|entry| entry.alias == step.alias);
-                StepOutcome {
-                    alias: step.alias.clone(),
-                    kind: step.uses.clone(),
-                    status: reached.and_then(|entry| entry.status),
-                    message: reached.map(|entry| entry.message.clone()).unwrap_or_default(),
-                }
-            })
-            .collect();
-        let message = if promotion.status.phase.is_terminal() { promotion.status.message.clone() } else { waiting_for(promotion) };
+        let outcome = outcome_of(&self.project.name, promotion, alias, changed);
+        let message = &outcome.message;
         let line = if message.is_empty() { crate::report::words::phase(promotion.status.phase).to_owned() } else { format!("{alias}: {message}") };
         self.world.progress.done(promotion.spec.stage.as_str(), &line);
-        let outcome = PromotionOutcome {
-            project: self.project.name.clone(),
-            name: promotion.name(),
-            stage: promotion.spec.stage.clone(),
-            freight: promotion.spec.freight.clone(),
-            alias: alias.to_owned(),
-            phase: promotion.status.phase,
-            message,
-            steps,
-            changed,
-        };
         match self.outcome.promotions.iter_mut().find(|known| known.name == outcome.name) {
             Some(known) => {
                 let changed = known.changed || outcome.changed;
@@ -360,6 +346,36 @@ impl<'w, 'c> Rounds<'w, 'c> {
             self.outcome.waiting.push(Waiting { project: self.project.name.clone(), stage, reason: detail, until: Some(until) });
         }
         Ok(())
+    }
+}
+
+/// A promotion as reports show it.
+pub fn outcome_of(project: &ProjectName, promotion: &Promotion, alias: &str, changed: bool) -> PromotionOutcome {
+    let metadata = &promotion.status.step_execution_metadata;
+    let steps = promotion
+        .spec
+        .steps
+        .iter()
+        .map(|step| {
+            let reached = metadata.iter().find(|entry| entry.alias == step.alias);
+            StepOutcome {
+                alias: step.alias.clone(),
+                kind: step.uses.clone(),
+                status: reached.and_then(|entry| entry.status),
+                message: reached.map(|entry| entry.message.clone()).unwrap_or_default(),
+            }
+        })
+        .collect();
+    PromotionOutcome {
+        project: project.clone(),
+        name: promotion.name(),
+        stage: promotion.spec.stage.clone(),
+        freight: promotion.spec.freight.clone(),
+        alias: alias.to_owned(),
+        phase: promotion.status.phase,
+        message: if promotion.status.phase.is_terminal() { promotion.status.message.clone() } else { waiting_for(promotion) },
+        steps,
+        changed,
     }
 }
 

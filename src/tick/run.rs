@@ -15,9 +15,10 @@ use crate::diagnostic::{Failure, FailureKind};
 use crate::forge::plain::Book;
 use crate::git::{Crew, Member, PlainFlush};
 use crate::ledger::{Chain, State, Stop};
-use crate::model::{FreightReference, Project, Promotion};
+use crate::model::{FreightReference, Project, Promotion, PromotionStep};
 use crate::plan::bookkeeping;
 use crate::promote::engine::{self, Clock, Engine, Requeue, Scope};
+use crate::promote::expressions::Evaluator;
 use crate::promote::step::Doors;
 use crate::promote::tools::Tools;
 use crate::promote;
@@ -38,6 +39,8 @@ pub struct Job {
     pub optimistic: bool,
     /// Whether this tick created it.
     pub created: bool,
+    /// Whether nothing may leave: no push, and no waiting for a retry.
+    pub rehearsal: bool,
 }
 
 impl Job {
@@ -45,7 +48,12 @@ impl Job {
     pub fn new(world: &World, project: &Project, promotion: Promotion, mut place: Place, view: &View, created: bool) -> Self {
         let optimistic = is_optimistic(world, project, &promotion, view);
         place.claimed = !optimistic;
-        Self { promotion, place, optimistic, created }
+        Self { promotion, place, optimistic, created, rehearsal: false }
+    }
+
+    /// For running a promotion as far as it goes without any effect: its steps are those before the first that acts outside.
+    pub fn rehearsal(promotion: Promotion, place: Place) -> Self {
+        Self { promotion, place, optimistic: true, created: true, rehearsal: true }
     }
 }
 
@@ -55,6 +63,8 @@ pub struct Ran {
     pub finished: Finished,
     /// Set when the environment failed: the step it failed in counts as not run.
     pub failure: Option<Failure>,
+    /// Values of secrets that were read, to mask them.
+    pub revealed: Vec<String>,
 }
 
 /// Takes claims for the promotions that need one, and publishes them before anything happens. Promotions that another tick runs leave the list.
@@ -113,22 +123,25 @@ async fn one(
     job: Job,
     member: Member,
 ) -> Result<Ran, Failure> {
-    let Job { mut promotion, place, optimistic, created } = job;
+    let Job { mut promotion, place, optimistic, created, rehearsal } = job;
     let before = promotion.status.clone();
     prepare(project, view, &mut promotion);
     let identity = Identity { name: world.settings.git.author.name.clone(), email: world.settings.git.author.email.clone() };
     let access = GitAccess { stores: world.stores.clone(), member, identity, signer: world.signer.clone(), integration: Integration::Rebase };
     let mut workspace = Workspace::temporary()?.with_git(access).resuming(before.consign.checkouts.clone());
-    if optimistic {
+    if rehearsal {
+        workspace = workspace.with_all_provisional();
+    } else if optimistic {
         workspace = workspace.with_provisional(world.ledger_store.url().key());
     }
-    let forges = super::forges::for_promotion(world, book.clone());
+    let forges = super::forges::for_promotion(world, view, &promotion, book.clone());
     let mut tools = Tools::default();
     (tools.kustomize, tools.helm) = (world.settings.tools.kustomize.clone(), world.settings.tools.helm.clone());
     let doors = Doors {
         tools,
         forges: Some(forges),
-        ui_base_url: world.ui_base_url(),
+        // A forge has no page of a stage to link to.
+        ui_base_url: String::new(),
     };
     let clock = Ticking { start: world.occasion.now, began: std::time::Instant::now() };
     let stop = AtomicBool::new(false);
@@ -164,7 +177,7 @@ async fn one(
             Some(Requeue::Backoff(errors)) => {
                 let pause = engine::backoff(errors, rand::random());
                 promotion.status.consign.next_look = Some(world.occasion.now);
-                if began.elapsed() + pause > RETRIES {
+                if rehearsal || began.elapsed() + pause > RETRIES {
                     break None;
                 }
                 tokio::time::sleep(pause).await;
@@ -198,7 +211,7 @@ async fn one(
     let status = promotion.status.clone();
     promotion.status = before;
     let finished = Finished { place, promotion, status, aftermath, updates, created, changed: changed || created, applied: false, landed: None };
-    Ok(Ran { finished, failure })
+    Ok(Ran { finished, failure, revealed: shared.revealed() })
 }
 
 /// Whether a status says anything new: that a waiting step was looked at again is no news.
@@ -242,13 +255,25 @@ impl Clock for Ticking {
 
 /// Whether a promotion's refs and its record can leave together.
 fn is_optimistic(world: &World, project: &Project, promotion: &Promotion, view: &View) -> bool {
+    early(world, project, promotion, view, |early, evaluator| {
+        promote::is_optimistic(&world.registry, evaluator, early, world.ledger_store.url(), &|url| world.forges.is_plain(url, None))
+    })
+}
+
+/// Index of the first step that a promotion could still run and that acts outside; None: it writes nothing but refs.
+pub fn first_outside(world: &World, project: &Project, promotion: &Promotion, view: &View) -> Option<usize> {
+    early(world, project, promotion, view, |early, evaluator| promote::first_outside(&world.registry, evaluator, early))
+}
+
+/// Calls with what expressions of a promotion see before its first step.
+fn early<T>(world: &World, project: &Project, promotion: &Promotion, view: &View, judge: impl FnOnce(Scope<'_>, &Evaluator) -> T) -> T {
     let shared = Shared::new(project, view, &world.secrets, &world.shared_secrets, &world.ui_base_url(), world.occasion.now);
     let evaluator = shared.evaluator(project, promotion);
-    let Some(step) = promotion.spec.steps.first() else { return true };
+    let nothing = PromotionStep::default();
     let freight: Vec<FreightReference> = promotion.status.freight.iter().cloned().collect();
     let early = Scope {
         promotion,
-        step,
+        step: promotion.spec.steps.first().unwrap_or(&nothing),
         outputs: &serde_json::Map::new(),
         metadata: &[],
         freight: &freight,
@@ -256,5 +281,5 @@ fn is_optimistic(world: &World, project: &Project, promotion: &Promotion, view: 
         records: &ProjectRecords(view),
         changes: &[],
     };
-    promote::is_optimistic(&world.registry, &evaluator, early, world.ledger_store.url(), &|url| world.forges.is_plain(url, None))
+    judge(early, &evaluator)
 }

@@ -203,6 +203,8 @@ pub async fn record_promotion(chain: &mut Chain<'_>, place: &Place, status: Prom
             let record = draft.promotion_mut(&at.project, &at.stage, &at.name)?;
             let before = std::mem::replace(&mut record.status, (*status).clone());
             record.status.consign.claim = None;
+            // A person may have approved it while it ran.
+            record.status.consign.approvals.clone_from(&before.consign.approvals);
             let known: Vec<u64> = before.consign.proposals.iter().map(|proposal| proposal.number).collect();
             for proposal in status.consign.proposals.iter().filter(|proposal| !known.contains(&proposal.number)) {
                 draft.take_proposal(proposal.number)?;

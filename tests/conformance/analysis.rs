@@ -162,7 +162,7 @@ fn series_of(case: &Value) -> Value {
     let secrets = secrets_of(case);
     let script = Script { metrics: read(&case["script"]) };
     let order: Vec<String> = run.spec.metrics.iter().map(|metric| metric.name.clone()).collect();
-    let given: Option<Vec<Timestamp>> = case.get("ticks").map(|ticks| list::<Timestamp>(ticks));
+    let given: Option<Vec<Timestamp>> = case.get("ticks").map(list::<Timestamp>);
     let terminate_at = case.get("terminateAt").map(time);
     let (mut now, mut ticks, mut index) = (time(&case["start"]), Vec::new(), 0);
     loop {

@@ -1,6 +1,6 @@
 //! Integration tests: one binary, one module per room or verb.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod config;
 mod forge;
@@ -11,3 +11,4 @@ mod ledger;
 mod promote;
 mod steps;
 mod support;
+mod verbs;

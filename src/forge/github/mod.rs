@@ -58,10 +58,11 @@ impl Repository {
 /// What says who we are to a repository; asked before every request, so that a token may be renewed while we run.
 pub type TokenLookup = Arc<dyn Fn() -> Option<Credential> + Send + Sync>;
 
-/// The open pull requests of a repository, as one listing found them.
+/// The open pull requests of a repository, as one listing found them; or why there is none, so that a GitHub that is down is waited for
+/// once and not by everybody in turn.
 #[derive(Default)]
 pub struct Listing {
-    taken: tokio::sync::Mutex<Option<(Instant, Vec<Pull>)>>,
+    taken: tokio::sync::Mutex<Option<(Instant, Result<Vec<Pull>, Failure>)>>,
 }
 
 /// The pull requests of one repository on GitHub.
@@ -97,7 +98,7 @@ impl GitHub {
         Ok(self.list(&new.source_branch, &new.target_branch, "open").await?.into_iter().find(Pull::is_open))
     }
 
-    /// Labels are decoration: one that cannot be set is told, and the pull request stands.
+    /// Sets labels, again while the server is unwell: setting one twice does nothing.
     async fn label(&self, number: u64, labels: &[String]) -> Result<(), CallError> {
         if labels.is_empty() {
             return Ok(());
@@ -197,6 +198,7 @@ impl Forge for GitHub {
             Ok(pull) => pull,
             Err(why) => return Ok(Opening::Impossible(why)),
         };
+        // A label that cannot be set is no reason to lose sight of a pull request that is open.
         if let Err(error) = self.label(pull.number, &new.labels).await {
             tracing::warn!(target: "consign::forge", number = pull.number, "cannot label a pull request: {error}");
         }
@@ -207,11 +209,22 @@ impl Forge for GitHub {
         let doing = "read the pull requests of";
         {
             let mut taken = self.listing.taken.lock().await;
-            if taken.as_ref().is_none_or(|(at, _)| at.elapsed() > LISTING_AGE) {
-                *taken = Some((Instant::now(), self.list_open().await.map_err(|error| self.failure(doing, error))?));
-            }
-            if let Some(pull) = taken.as_ref().and_then(|(_, pulls)| pulls.iter().find(|pull| pull.number == number)) {
-                return Ok(Some(pull.clone().into()));
+            let (_, listing) = match taken.take().filter(|(at, _)| at.elapsed() < LISTING_AGE) {
+                Some(recent) => taken.insert(recent),
+                None => {
+                    let listing = self.list_open().await.map_err(|error| self.failure(doing, error));
+                    taken.insert((Instant::now(), listing))
+                }
+            };
+            match listing {
+                Ok(pulls) => {
+                    if let Some(pull) = pulls.iter().find(|pull| pull.number == number) {
+                        return Ok(Some(pull.clone().into()));
+                    }
+                }
+                Err(failure) => {
+                    return Err(Failure { kind: failure.kind, message: failure.message.clone(), hints: failure.hints.clone(), source: None });
+                }
             }
         }
         self.pull(number).await.map(|pull| pull.map(PullRequest::from)).map_err(|error| self.failure(doing, error))

@@ -327,7 +327,7 @@ impl Workspace {
 
     /// Pushes a ref, or keeps the push for the promotion's record.
     async fn send(&mut self, alias: &str, access: &GitAccess, store: &Arc<Store>, update: RefUpdate) -> Result<UnitOutcome, Failure> {
-        if self.provisional_remote.as_deref() == Some(store.url().key()) {
+        if self.provisional_remotes.contains(store.url().key()) {
             self.provisional.push(ProvisionalPush { remote: store.url().key().to_owned(), update, alias: alias.to_owned() });
             return Ok(UnitOutcome::Landed);
         }
@@ -518,7 +518,7 @@ impl Workspace {
         let store = self.checkouts[index].store.clone();
         let Ok(pattern) = RefPattern::branch(name) else { return Ok(Err(NotPushed::Errored(format!("`{name}` is not a branch name")))) };
         let full = format!("refs/heads/{name}");
-        let provisional = self.provisional_remote.as_deref() == Some(store.url().key());
+        let provisional = self.provisional_remotes.contains(store.url().key());
         let mut delay = FIRST_DELAY;
         for attempt in 0..attempts.max(1) {
             if attempt > 0 {

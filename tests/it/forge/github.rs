@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use consign::diagnostic::{Failure, FailureKind};
 use consign::forge::plain::{Book, Committer, PlainForges};
-use consign::forge::{Directory, Forge, Merge, NewPullRequest, Opening, PullRequest, Rule, RuleKind};
+use consign::forge::{Describe, Directory, Forge, Merge, NewPullRequest, Opening, PullRequest, Rule, RuleKind};
 use consign::git::{Credential, CredentialLookup, Secret, Settings, Stores};
 
 use crate::support::git_server::{GitServer, Repository};
@@ -14,6 +14,19 @@ use crate::support::github::{Fault, GitHub, MergeMethod, TOKEN};
 const NAME: &str = "acme/app";
 const SOURCE: &str = "kargo/promotion/p1";
 const TARGET: &str = "env/prod";
+
+/// Says something of its own below what a step says.
+struct AddsALine;
+
+#[async_trait::async_trait]
+impl Describe for AddsALine {
+    async fn describe(&self, repo_url: &str, new: &NewPullRequest) -> Result<String, Failure> {
+        match new.title.as_str() {
+            "broken" => Err(Failure::new(FailureKind::Remote, "no blobs")),
+            _ => Ok(format!("{}\n\n{} into {}", new.description, repo_url.rsplit('/').next().unwrap(), new.target_branch)),
+        }
+    }
+}
 
 struct World {
     github: GitHub,
@@ -52,7 +65,8 @@ impl World {
         let directory = Arc::new(Directory::new(rules, credentials, &BTreeMap::new()));
         let committer = Committer { name: "consign".into(), email: "consign@example.com".into(), at: jiff::Timestamp::UNIX_EPOCH, signer: None };
         let stores = Stores::without_credentials(Settings { user_config: false, ..Settings::new(self.cache.path()) });
-        let forges = directory.for_promotion(PlainForges { stores, book: Book::default(), committer, local: false });
+        let plain = PlainForges { stores, book: Book::default(), committer, local: false };
+        let forges = directory.for_promotion(plain, Some(Arc::new(AddsALine)));
         assert!(!forges.is_plain(self.repository.url(), None));
         forges.forge(self.repository.url(), None)
     }
@@ -62,9 +76,11 @@ impl World {
             source_branch: SOURCE.into(),
             head: self.head(),
             target_branch: TARGET.into(),
+            base: String::new(),
             title: "Bump to v2".into(),
             description: "All of it.".into(),
             labels: vec!["release".into(), "prod".into()],
+            is_described: false,
             promotion: "p1".into(),
         }
     }
@@ -95,7 +111,7 @@ async fn a_pull_request_is_opened_found_and_waited_for() {
     assert_eq!(request.merge_commit, "", "what GitHub shows of an open one is only a trial");
     world.github.with(NAME, |pulls| {
         let pull = pulls.pull(1);
-        assert_eq!((pull.title.as_str(), pull.body.as_str(), pull.labels.join(",")), ("Bump to v2", "All of it.", "release,prod".into()));
+        assert_eq!((pull.title.as_str(), pull.body.as_str(), pull.labels.join(",")), ("Bump to v2", "All of it.\n\napp.git into env/prod", "release,prod".into()));
     });
 
     let forge = world.forge();
@@ -170,6 +186,15 @@ async fn reads_are_repeated_while_the_server_is_unwell() {
     let failure = world.forge().find(SOURCE, TARGET).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Remote);
     assert_eq!(failure.message, "cannot list the pull requests of `acme/app`: the server answers with status 503");
+
+    let world = World::new();
+    for _ in 0..4 {
+        world.github.inject("GET", "/pulls", Fault::Status(503));
+    }
+    let forge = world.forge();
+    assert_eq!(forge.get(1).await.unwrap_err().kind, FailureKind::Remote);
+    assert_eq!(forge.get(2).await.unwrap_err().kind, FailureKind::Remote);
+    assert_eq!(world.requests().len(), 4, "the second who waits does not wait for the same answer again");
 }
 
 #[tokio::test]
@@ -234,6 +259,16 @@ async fn long_texts_are_cut_to_what_github_takes() {
         assert_eq!((pull.title.chars().count(), pull.body.chars().count()), (256, 65_536));
         assert!(pull.body.ends_with("The rest does not fit here.*"));
     });
+}
+
+#[tokio::test]
+async fn a_users_own_description_is_left_alone_and_a_missing_one_stops_nothing() {
+    for changed in [NewPullRequest { is_described: true, ..World::new().request() }, NewPullRequest { title: "broken".into(), ..World::new().request() }] {
+        let world = World::new();
+        let request = NewPullRequest { head: world.head(), ..changed };
+        opened(world.forge().open(&request).await.unwrap());
+        assert_eq!(world.github.with(NAME, |pulls| pulls.pull(1).body.clone()), "All of it.");
+    }
 }
 
 #[tokio::test]

@@ -293,3 +293,21 @@ async fn the_users_rewriting_of_urls_is_followed_with_credentials() {
     assert!(store.tip("refs/heads/main").is_some());
     assert!(Arc::ptr_eq(&store, &stores.get("https://GIT.example.com/acme/private").unwrap()), "one store for both spellings");
 }
+
+#[tokio::test]
+async fn small_files_that_changed_come_along_even_as_differences_to_what_is_not_here() {
+    let world = World::new();
+    let mut text: String = (0_u64..200).map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let large = "x".repeat(100_000);
+    world.repository.commit("main", "one", &[("values.yaml", Some(&text)), ("large", Some(&large))]);
+    world.store().fetch(&[RefPattern::branch("main").unwrap()]).await.unwrap();
+
+    text.push_str("tag: 2\n");
+    world.repository.commit("main", "two", &[("values.yaml", Some(&text)), ("large", Some(&(large + "y")))]);
+    world.repository.git(&["repack", "-adfq"]);
+    let store = world.store();
+    store.fetch(&[RefPattern::branch("main").unwrap()]).await.unwrap();
+    let tree = store.commit(store.resolve("main").unwrap().unwrap()).unwrap().tree;
+    assert_eq!(store.file(tree, "values.yaml").unwrap().as_deref(), Some(text.as_bytes()));
+    assert!(!store.has(store.entry(tree, "large").unwrap().unwrap().oid), "a large file waits until it is asked for");
+}

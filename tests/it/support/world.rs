@@ -45,11 +45,6 @@ impl World {
         Self { server, home, now, environment: Vec::new(), path: tools::search_path() }
     }
 
-    /// Sets a variable for all calls.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.environment.push((name.to_owned(), value.to_owned()));
-    }
-
     /// Only git is found from now on.
     pub fn without_tools(&mut self) {
         let bin = self.home.path().join("bin");
