@@ -133,13 +133,8 @@ fn s6() -> Vec<Row> {
     let ledger = world.repository.tip("refs/heads/consign/state");
     let idle = best_of(5, || Cost::of(&machine.tick(&server, &url).well()));
     assert_eq!(world.repository.tip("refs/heads/consign/state"), ledger, "an idle tick commits nothing");
-    let limit = best_of(5, || {
-        Cost::of(&traced(&server, sealed(Path::new("/")).args(["ls-remote", "--heads", &url])).well())
-    });
-    vec![
-        limit.row("S6", 100, "limit: ls-remote", limit.seconds, None),
-        idle.row("S6", 100, "consign, nothing to do", limit.seconds, None),
-    ]
+    let limit = best_of(5, || Cost::of(&traced(&server, sealed(Path::new("/")).args(["ls-remote", "--heads", &url])).well()));
+    vec![limit.row("S6", 100, "limit: ls-remote", limit.seconds, None), idle.row("S6", 100, "consign, nothing to do", limit.seconds, None)]
 }
 
 /// What something cost.

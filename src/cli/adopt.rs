@@ -46,9 +46,12 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
         let newest: Option<&Promotion> = succeeded.max_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
         let sites = Written::read(&ground, &name, &promotions).newest();
         let Some(newest) = newest.filter(|_| !sites.is_empty()) else {
-            return Err(Failure::new(FailureKind::Refused, format!("no promotion to `{name}` has written anything yet: there is nothing to compare with"))
-                .hint(format!("`consign promote {name}` makes a beginning"))
-                .into());
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("no promotion to `{name}` has written anything yet: there is nothing to compare with"),
+            )
+            .hint(format!("`consign promote {name}` makes a beginning"))
+            .into());
         };
         let mut changed = Vec::new();
         let mut written = Vec::new();

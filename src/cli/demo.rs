@@ -188,7 +188,9 @@ fn told(scene: &Scene, outcome: &Outcome) -> String {
 fn next(scene: &Scene, proposals: &[Proposal]) -> String {
     let binary = std::env::current_exe().map_or_else(|_| "consign".to_owned(), |path| quoted(&path.to_string_lossy()));
     let mut text = format!("\nGo on from here:\n\n  cd {}\n", quoted(&scene.checkout.to_string_lossy()));
-    text.push_str("  export CONSIGN_LOCAL=1    # these remotes are folders of this machine\n\n  # Merge the proposal; on a forge it is a pull request.\n");
+    text.push_str(
+        "  export CONSIGN_LOCAL=1    # these remotes are folders of this machine\n\n  # Merge the proposal; on a forge it is a pull request.\n",
+    );
     for proposal in proposals {
         let (from, into) = (&proposal.source_branch, &proposal.target_branch);
         let _ = writeln!(text, "  git fetch --quiet && git push origin {}", quoted(&format!("origin/{from}:refs/heads/{into}")));

@@ -38,10 +38,7 @@ fn parse_site(name: &str) -> Result<Site, String> {
 /// [`FailureKind::Config`]: the expression has no value; the message has the position. [`FailureKind::Usage`]: a file cannot be read.
 pub fn eval(args: &EvalArgs, now: Timestamp) -> Result<Json, Failure> {
     let context = match &args.context {
-        Some(path) => serde_json::from_value(read_file(path)?).map_err(|error| {
-            Failure::new(FailureKind::Usage, format!("the context `{}` cannot be used: {error}", path.display()))
-                .hint("see `consign eval --help` for its fields")
-        })?,
+        Some(path) => read_context(path)?.1,
         None => ContextFile::default(),
     };
     let input = match (&args.config, &args.template) {
@@ -50,6 +47,25 @@ pub fn eval(args: &EvalArgs, now: Timestamp) -> Result<Json, Failure> {
         (None, None) => return Err(Failure::new(FailureKind::Usage, "neither a template nor `--config` is given")),
     };
     evaluate(&input, args.site, context, now).map_err(|error| Failure::new(FailureKind::Config, error.to_string()))
+}
+
+/// Reads a context: as it stands, and in its fields. An empty file is an empty context.
+///
+/// # Errors
+/// Usage, if it cannot be read or has fields that there are not.
+pub(super) fn read_context(path: &std::path::Path) -> Result<(Json, ContextFile), Failure> {
+    let raw = match read_file(path)? {
+        Json::Null => json!({}),
+        raw => raw,
+    };
+    let wrong = |error: String| {
+        Failure::new(FailureKind::Usage, format!("the context `{}` cannot be used: {error}", path.display())).hint("see `consign eval --help` for its fields")
+    };
+    if !raw.is_object() {
+        return Err(wrong("it is no mapping".into()));
+    }
+    let file = serde_json::from_value(raw.clone()).map_err(|error| wrong(error.to_string()))?;
+    Ok((raw, file))
 }
 
 pub(super) fn read_file(path: &std::path::Path) -> Result<Json, Failure> {

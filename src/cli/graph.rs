@@ -4,8 +4,8 @@ use super::session::{Session, Stopped};
 use crate::diagnostic::{Failure, FailureKind, Severity};
 use crate::model::Project;
 use crate::report::graph;
-use crate::tick::open::{Unusable, files_on_disk, load_definitions};
 use crate::tick::occasion;
+use crate::tick::open::{Unusable, files_on_disk, load_definitions};
 
 /// The pipeline as a drawing.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -33,10 +33,13 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
     // A drawing needs no remote: only when there is no folder are definitions read from one, and to say how they differ it is asked if it can be.
     let projects = match session.open(true).await {
         Ok(world) => world.projects,
-        Err(Stopped::Failed(failure)) if matches!(failure.kind, FailureKind::Remote | FailureKind::Usage) && session.root().await.is_ok() => from_disk(session).await?,
+        Err(Stopped::Failed(failure)) if matches!(failure.kind, FailureKind::Remote | FailureKind::Usage) && session.root().await.is_ok() => {
+            from_disk(session).await?
+        }
         Err(stopped) => return Err(stopped),
     };
-    let wanted: Vec<&Project> = projects.iter().filter(|project| session.global.project.as_ref().is_none_or(|only| project.name == only.as_str())).collect();
+    let wanted: Vec<&Project> =
+        projects.iter().filter(|project| session.global.project.as_ref().is_none_or(|only| project.name == only.as_str())).collect();
     if let (Some(only), true) = (&session.global.project, wanted.is_empty()) {
         return Err(Failure::new(FailureKind::Usage, format!("there is no project `{only}`")).into());
     }

@@ -72,7 +72,8 @@ impl<'w> Ground<'w> {
                     all.insert(name);
                 }
             }
-            let open = ground.view.promotions.iter().filter(|promotion| promotion.spec.stage.as_str() == text && !promotion.status.phase.is_terminal());
+            let open =
+                ground.view.promotions.iter().filter(|promotion| promotion.spec.stage.as_str() == text && !promotion.status.phase.is_terminal());
             found.extend(open.map(|promotion| (at, promotion.spec.stage.clone(), promotion.name())));
         }
         if let Some(exact) = found.iter().position(|(_, _, name)| name.as_str() == text) {
@@ -97,7 +98,8 @@ impl<'w> Ground<'w> {
             }
             several => {
                 let names: Vec<String> = several.iter().take(LISTED).map(|(_, _, name)| format!("`{name}`")).collect();
-                Err(Failure::new(FailureKind::Usage, format!("`{text}` may be any of several promotions")).hint(format!("say which: {}", names.join(", "))))
+                Err(Failure::new(FailureKind::Usage, format!("`{text}` may be any of several promotions"))
+                    .hint(format!("say which: {}", names.join(", "))))
             }
         }
     }

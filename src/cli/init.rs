@@ -49,7 +49,9 @@ pub struct Written {
 pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
     let place = session.place().await?;
     let Some(root) = place.folder else {
-        return Err(Failure::new(FailureKind::Usage, format!("`{}` is no checkout", place.url)).hint("clone it, and run `consign init` inside").into());
+        return Err(Failure::new(FailureKind::Usage, format!("`{}` is no checkout", place.url))
+            .hint("clone it, and run `consign init` inside")
+            .into());
     };
     let project = project_name(&place.url);
     let mut written = Written::default();
@@ -67,7 +69,9 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
 
 /// Writes a file that is not there yet; false: something is.
 fn write_new(path: &Path, text: &str) -> Result<bool, Failure> {
-    let cannot = |error: std::io::Error| Failure::new(FailureKind::Usage, format!("cannot write `{}`: {error}", path.display())).hint("make the folder writable");
+    let cannot = |error: std::io::Error| {
+        Failure::new(FailureKind::Usage, format!("cannot write `{}`: {error}", path.display())).hint("make the folder writable")
+    };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(cannot)?;
     }

@@ -76,7 +76,8 @@ fn find<'a>(known: &'a [Known], text: &str) -> Result<&'a Known, Failure> {
         }
         several => {
             let names: Vec<String> = several.iter().take(5).map(|candidate| format!("`{}`", candidate.name)).collect();
-            Err(Failure::new(FailureKind::Usage, format!("`{text}` is part of {} names", several.len())).hint(format!("give more of it: {}", names.join(", "))))
+            Err(Failure::new(FailureKind::Usage, format!("`{text}` is part of {} names", several.len()))
+                .hint(format!("give more of it: {}", names.join(", "))))
         }
     }
 }

@@ -185,8 +185,11 @@ async fn create_once(ground: &Ground<'_>, stage: &str, choice: &Choice, request:
     let name = definition.name();
     let freight: &Freight = match choice {
         Choice::Candidate if definition.is_control_flow() => {
-            return Err(Failure::new(FailureKind::Refused, format!("stage `{stage}` has no steps: it is never promoted to, and passes on whatever is available to it"))
-                .hint("promote to a stage that takes freight from it"));
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("stage `{stage}` has no steps: it is never promoted to, and passes on whatever is available to it"),
+            )
+            .hint("promote to a stage that takes freight from it"));
         }
         Choice::Candidate => ground.candidate(definition)?,
         Choice::Typed(text) => ground.freight(text)?,
@@ -195,9 +198,11 @@ async fn create_once(ground: &Ground<'_>, stage: &str, choice: &Choice, request:
     let called = ground.called(&freight.name());
     let inputs = ground.inputs();
     if request.resume
-        && let Some(open) = ground.view.promotions.iter().find(|open| {
-            open.spec.stage == name && open.spec.freight == freight.name() && !open.status.phase.is_terminal()
-        })
+        && let Some(open) = ground
+            .view
+            .promotions
+            .iter()
+            .find(|open| open.spec.stage == name && open.spec.freight == freight.name() && !open.status.phase.is_terminal())
     {
         return Ok(Created { project: project.name.clone(), stage: name, name: open.name(), called });
     }

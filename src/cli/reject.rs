@@ -70,7 +70,8 @@ async fn close(world: &World, proposal: &Proposal) -> Result<bool, Failure> {
     let name = format!("refs/heads/{}", proposal.source_branch);
     let Some(tip) = store.tip(&name) else { return Ok(false) };
     let outcome = store.push(&[RefUpdate { name: name.clone(), expected: Expected::At(tip), new: None, force: false }]).await?;
-    let by_hand = format!("the promotion is rejected; delete the branch by hand: `git push {} --delete {}`", proposal.repo_url, proposal.source_branch);
+    let by_hand =
+        format!("the promotion is rejected; delete the branch by hand: `git push {} --delete {}`", proposal.repo_url, proposal.source_branch);
     match outcome.refs.get(&name) {
         Some(RefOutcome::Updated) => Ok(true),
         Some(RefOutcome::Refused(words)) => {

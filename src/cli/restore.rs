@@ -110,7 +110,8 @@ fn proposed(shared: &Shared, project: &Project, promotion: &Promotion) -> BTreeM
     opening
         .filter_map(|step| {
             let (metadata, warehouses) = (&status.step_execution_metadata, BTreeMap::new());
-            let scope = Scope { promotion, step, outputs: &status.state, metadata, freight: &freight, warehouses: &warehouses, records: &(), changes: &[] };
+            let scope =
+                Scope { promotion, step, outputs: &status.state, metadata, freight: &freight, warehouses: &warehouses, records: &(), changes: &[] };
             let config = shared.evaluator(project, promotion).config(scope, step.config.as_ref()?).ok()?;
             let text = |key: &str| Some(config.get(key)?.as_str()?.to_owned());
             Some(((url::git(&text("repoURL")?), text("sourceBranch")?), text("targetBranch")?))

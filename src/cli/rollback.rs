@@ -94,8 +94,10 @@ fn target<'p>(ground: &Ground<'_>, stage: &Stage, promotions: &'p [Promotion], a
 pub(super) fn refuse_while_under_way(ground: &Ground<'_>, stage: &StageName, what: &str) -> Result<(), Failure> {
     match ground.under_way(stage) {
         None => Ok(()),
-        Some(open) => Err(Failure::new(FailureKind::Refused, format!("`{stage}` cannot be {what} while promotion `{}` is under way", open.metadata.name))
-            .hint(format!("`consign abort {}` ends it", open.metadata.name))),
+        Some(open) => {
+            Err(Failure::new(FailureKind::Refused, format!("`{stage}` cannot be {what} while promotion `{}` is under way", open.metadata.name))
+                .hint(format!("`consign abort {}` ends it", open.metadata.name)))
+        }
     }
 }
 
@@ -232,7 +234,8 @@ pub(super) async fn land(
     let alias = ground.called(&promotion.spec.freight);
     let place = Place { key, project: project.name.clone(), stage: stage.name(), name, alias, claimed: false };
     let status = promotion.status.clone();
-    let finished = Finished { place, promotion, status, aftermath: Aftermath::default(), updates, created: true, changed: true, applied: true, landed: None };
+    let finished =
+        Finished { place, promotion, status, aftermath: Aftermath::default(), updates, created: true, changed: true, applied: true, landed: None };
     let mut finished = [finished];
     flush::push(world, &mut chain, &mut finished).await?;
     let [finished] = finished;
@@ -250,7 +253,8 @@ struct Writing {
 impl Writing {
     fn write(&self, draft: &mut Draft<'_>) -> Result<PromotionName, Stop> {
         let (project, stage) = (&self.project.name, self.stage.name());
-        let name = draft.create_promotion(NewPromotion { project: project.clone(), promotion: self.promotion.clone(), planned_on: self.planned_on })?;
+        let name =
+            draft.create_promotion(NewPromotion { project: project.clone(), promotion: self.promotion.clone(), planned_on: self.planned_on })?;
         let before = draft.stage(project, &stage)?.map(|record| record.status.clone()).unwrap_or_default();
         let mut promotions: Vec<Promotion> = draft.promotions(project, &stage)?.iter().map(|known| (**known).clone()).collect();
         if let Some(new) = draft.promotion(project, &stage, &name)?

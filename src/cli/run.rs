@@ -46,7 +46,12 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
         if is_look && args.fail_on != FailOn::Remote {
             continue;
         }
-        code = code.max(session.explain(&Stopped::Failed(crate::diagnostic::Failure { kind: failure.kind, message: failure.message.clone(), hints: failure.hints.clone(), source: None })));
+        code = code.max(session.explain(&Stopped::Failed(crate::diagnostic::Failure {
+            kind: failure.kind,
+            message: failure.message.clone(),
+            hints: failure.hints.clone(),
+            source: None,
+        })));
     }
     if args.fail_on == FailOn::Remote && looks_failed > 0 && code == 0 {
         code = crate::diagnostic::FailureKind::Remote.exit_code();
@@ -61,5 +66,6 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
 pub fn ended_badly(outcome: &Outcome) -> bool {
     let promotion = |phase| matches!(phase, PromotionPhase::Failed | PromotionPhase::Errored | PromotionPhase::Refused);
     let verification = |phase| matches!(phase, VerificationPhase::Failed | VerificationPhase::Error);
-    outcome.promotions.iter().any(|outcome| outcome.changed && promotion(outcome.phase)) || outcome.verifications.iter().any(|outcome| outcome.changed && verification(outcome.phase))
+    outcome.promotions.iter().any(|outcome| outcome.changed && promotion(outcome.phase))
+        || outcome.verifications.iter().any(|outcome| outcome.changed && verification(outcome.phase))
 }

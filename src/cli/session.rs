@@ -104,7 +104,10 @@ impl Session {
         }
         let below_home = self.env.get("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(home).join(".cache"));
         let base = self.env.get("XDG_CACHE_HOME").filter(|base| !base.is_empty()).map(PathBuf::from).or(below_home);
-        base.map(|base| base.join("consign")).ok_or_else(|| Failure::new(FailureKind::Usage, "there is no folder for the cache").hint("set `CONSIGN_CACHE` to a folder that may be deleted at any time"))
+        base.map(|base| base.join("consign")).ok_or_else(|| {
+            Failure::new(FailureKind::Usage, "there is no folder for the cache")
+                .hint("set `CONSIGN_CACHE` to a folder that may be deleted at any time")
+        })
     }
 
     /// Finds the config repository.
@@ -224,6 +227,9 @@ fn event_actor(env: &BTreeMap<String, String>) -> Option<String> {
         return None;
     }
     let payload: serde_json::Value = serde_json::from_slice(&std::fs::read(env.get("GITHUB_EVENT_PATH")?).ok()?).ok()?;
-    let login = payload["comment"]["user"]["login"].as_str().or(payload["pull_request"]["merged_by"]["login"].as_str()).or(payload["sender"]["login"].as_str())?;
+    let login = payload["comment"]["user"]["login"]
+        .as_str()
+        .or(payload["pull_request"]["merged_by"]["login"].as_str())
+        .or(payload["sender"]["login"].as_str())?;
     Some(format!("github:{login}"))
 }

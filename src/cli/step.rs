@@ -109,10 +109,12 @@ fn check_kind(registry: &Registry, args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     if is_known {
-        return Err(Failure::new(FailureKind::Config, format!("steps of kind `{}` can be checked, but not run by this version", args.kind)).hint("`--check` checks the configuration"));
+        return Err(Failure::new(FailureKind::Config, format!("steps of kind `{}` can be checked, but not run by this version", args.kind))
+            .hint("`--check` checks the configuration"));
     }
     let near = nearest(&args.kind, config::kinds()).map(|near| format!("did you mean `{near}`?"));
-    Err(Failure::new(FailureKind::Usage, format!("there is no step kind `{}`", args.kind)).hint(near.unwrap_or_else(|| "`consign step --help` lists the kinds".into())))
+    Err(Failure::new(FailureKind::Usage, format!("there is no step kind `{}`", args.kind))
+        .hint(near.unwrap_or_else(|| "`consign step --help` lists the kinds".into())))
 }
 
 /// What stands around the step.
@@ -156,27 +158,32 @@ impl Scene {
     fn read(session: &Session, args: &Args) -> Result<Self, Failure> {
         let workdir = args.workdir.clone().unwrap_or_else(|| ".".into());
         let root = workdir.canonicalize().ok().filter(|path| path.is_dir()).ok_or_else(|| {
-            Failure::new(FailureKind::Usage, format!("`{}` is no folder", workdir.display())).hint("make it first: a step runs in a folder that is there")
+            Failure::new(FailureKind::Usage, format!("`{}` is no folder", workdir.display()))
+                .hint("make it first: a step runs in a folder that is there")
         })?;
-        let raw = match &args.context {
-            Some(path) => eval::read_file(path)?,
-            None => Json::Null,
+        let (raw, file) = match &args.context {
+            Some(path) => eval::read_context(path)?,
+            None => (json!({}), ContextFile::default()),
         };
-        let raw = if raw.is_null() { json!({}) } else { raw };
         let wrong = |error: String| {
             let path = args.context.as_deref().unwrap_or(Path::new("-"));
-            Failure::new(FailureKind::Usage, format!("the context `{}` cannot be used: {error}", path.display())).hint("it has the keys of `consign eval --context`")
+            Failure::new(FailureKind::Usage, format!("the context `{}` cannot be used: {error}", path.display()))
+                .hint("it has the keys of `consign eval --context`")
         };
-        let file: ContextFile = serde_json::from_value(raw.clone()).map_err(|error| wrong(error.to_string()))?;
         let vars = eval::evaluate(&"${{ vars }}".into(), Site::Config, file.clone(), session.now).map_err(|error| wrong(error.to_string()))?;
         let context = file.into_context(Value::Nil, |_, _| Ok(Json::Null), session.now).map_err(wrong)?;
-        let text = |pointer: &str, default: &str| raw.pointer(pointer).and_then(Json::as_str).filter(|text| !text.is_empty()).unwrap_or(default).to_owned();
+        let text =
+            |pointer: &str, default: &str| raw.pointer(pointer).and_then(Json::as_str).filter(|text| !text.is_empty()).unwrap_or(default).to_owned();
         let stage = StageName::new(text("/ctx/stage", "test"));
         let target = text("/ctx/targetFreight/name", "");
         let target = context.freight.iter().find(|freight| freight.name == target.as_str()).or(context.freight.first()).cloned().unwrap_or_default();
         let alias_of = |name: &FreightName| {
             let records = raw["freight"].as_array().into_iter().flatten();
-            records.filter(|record| record["metadata"]["name"] == name.as_str()).find_map(|record| record["alias"].as_str()).unwrap_or_default().to_owned()
+            records
+                .filter(|record| record["metadata"]["name"] == name.as_str())
+                .find_map(|record| record["alias"].as_str())
+                .unwrap_or_default()
+                .to_owned()
         };
         let mut known = Known { stages: (*context.stage_metadata).clone(), freight: BTreeMap::new() };
         // The step's own stage exists, whatever is said of it.

@@ -50,9 +50,11 @@ pub fn find_freight<'a>(view: &'a View, text: &str) -> Result<&'a Freight, Failu
     view.find_freight(text).ok_or_else(|| {
         let beginning = view.freight.iter().filter(|freight| !text.is_empty() && freight.metadata.name.starts_with(text)).count();
         let failure = if beginning > 0 && text.len() < 4 {
-            Failure::new(FailureKind::Usage, format!("`{text}` is too short to say which freight is meant")).hint("give its alias, or at least four characters of its name")
+            Failure::new(FailureKind::Usage, format!("`{text}` is too short to say which freight is meant"))
+                .hint("give its alias, or at least four characters of its name")
         } else if beginning > 1 {
-            Failure::new(FailureKind::Usage, format!("`{text}` is the beginning of {beginning} freight names")).hint("give more of the name, or the alias")
+            Failure::new(FailureKind::Usage, format!("`{text}` is the beginning of {beginning} freight names"))
+                .hint("give more of the name, or the alias")
         } else {
             Failure::new(FailureKind::Usage, format!("there is no freight `{text}`"))
         };

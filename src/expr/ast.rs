@@ -158,14 +158,9 @@ impl Node {
     /// The nodes directly below.
     pub(super) fn children(&self) -> Vec<&Node> {
         match &self.kind {
-            Kind::Nil
-            | Kind::Bool(_)
-            | Kind::Int(_)
-            | Kind::Float(_)
-            | Kind::Str(_)
-            | Kind::Bytes(_)
-            | Kind::Name(_)
-            | Kind::Pointer(_) => Vec::new(),
+            Kind::Nil | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) | Kind::Bytes(_) | Kind::Name(_) | Kind::Pointer(_) => {
+                Vec::new()
+            }
             Kind::Unary(_, node) | Kind::Chain(node) | Kind::Predicate(node) | Kind::MatchesPattern(node, _) => vec![node],
             Kind::Binary(_, left, right) => vec![left, right],
             Kind::Member { base, property, .. } => vec![base, property],

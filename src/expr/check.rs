@@ -128,11 +128,7 @@ impl Checker<'_> {
         let promoted = || if matches!((&left, &right), (N::Int, N::Int)) { N::Int } else { N::Float };
         let known = match operator {
             Binary::Equal | Binary::NotEqual if left.is_comparable(&right) => Some(N::Bool),
-            Binary::Or | Binary::And
-                if matches!((&left, &right), (N::Bool, N::Bool)) || maybe(&|nature| matches!(nature, N::Bool)) =>
-            {
-                Some(N::Bool)
-            }
+            Binary::Or | Binary::And if matches!((&left, &right), (N::Bool, N::Bool)) || maybe(&|nature| matches!(nature, N::Bool)) => Some(N::Bool),
             Binary::Less | Binary::Greater | Binary::LessOrEqual | Binary::GreaterOrEqual
                 if numbers
                     || (left.is_text() && right.is_text())
@@ -293,14 +289,7 @@ impl Checker<'_> {
         }
     }
 
-    fn overloads(
-        &mut self,
-        node: &Node,
-        name: &str,
-        overloads: &[&[Type]],
-        result: Type,
-        arguments: &[Node],
-    ) -> Result<Nature, Fault> {
+    fn overloads(&mut self, node: &Node, name: &str, overloads: &[&[Type]], result: Type, arguments: &[Node]) -> Result<Nature, Fault> {
         let mut complaint = None;
         for parameters in overloads {
             match self.arguments(node, name, parameters, arguments)? {

@@ -196,7 +196,10 @@ mod tests {
             assert_eq!(go_float(text), Some(float), "{text}");
         }
         assert!(go_float("NaN").unwrap().is_nan());
-        for text in ["", "1_", "1_e5", "1e_5", "1_.5", "1__0", "_1", "0x10", "0b11", "4e", "4e+", "1e400", "--5", "1,000", "1 000", "1.2.3", "infra", "1p3", "١", "."] {
+        for text in [
+            "", "1_", "1_e5", "1e_5", "1_.5", "1__0", "_1", "0x10", "0b11", "4e", "4e+", "1e400", "--5", "1,000", "1 000", "1.2.3", "infra", "1p3",
+            "١", ".",
+        ] {
             assert_eq!(go_float(text), None, "{text}");
         }
     }

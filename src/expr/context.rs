@@ -391,9 +391,8 @@ impl ContextFile {
             Arc::new(self.stages.into_iter().map(|stage| (StageName::from(stage.metadata.name), stage.status.metadata)).collect());
         context.secrets = Secrets::from_maps(self.secrets);
         let types = self.shared_secret_types;
-        context.shared_secrets = Secrets::from_maps(
-            self.shared_secrets.into_iter().filter(|(name, _)| types.get(name).is_none_or(|kind| kind == "generic")).collect(),
-        );
+        context.shared_secrets =
+            Secrets::from_maps(self.shared_secrets.into_iter().filter(|(name, _)| types.get(name).is_none_or(|kind| kind == "generic")).collect());
         context.config_maps = Arc::new(self.config_maps);
         context.shared_config_maps = Arc::new(self.shared_config_maps);
         context.discovered = Arc::new(self.discovered);
@@ -408,8 +407,7 @@ impl ContextFile {
         context.env = Arc::new(env);
         if let Some(file) = self.response {
             let headers: Vec<(String, String)> = file.headers.into_iter().collect();
-            let content_type =
-                headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map_or("", |(_, value)| value.as_str());
+            let content_type = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map_or("", |(_, value)| value.as_str());
             let body = Value::from_json(&read_body(content_type, &file.body)?);
             context.response = response(file.status, &headers, body);
         }

@@ -331,8 +331,7 @@ impl Machine<'_> {
             Some(list) => self.eval(list)?,
             None => Value::Nil,
         };
-        Collection::of(&value)
-            .ok_or_else(|| Stop::Fault(Fault::new(node.at, format!("`{name}` goes through a list, got {}", value.type_name()))))
+        Collection::of(&value).ok_or_else(|| Stop::Fault(Fault::new(node.at, format!("`{name}` goes through a list, got {}", value.type_name()))))
     }
 
     /// Evaluates a predicate for one element; without one, the element itself.
@@ -505,9 +504,7 @@ impl Machine<'_> {
 
 /// Operators whose both sides are always evaluated.
 fn operate(operator: Binary, left: &Value, right: &Value, budget: &Budget) -> Result<Value, String> {
-    let order = |test: fn(std::cmp::Ordering) -> bool| {
-        Ok(Value::Bool(ops::order(operator.symbol(), left, right)?.is_some_and(test)))
-    };
+    let order = |test: fn(std::cmp::Ordering) -> bool| Ok(Value::Bool(ops::order(operator.symbol(), left, right)?.is_some_and(test)));
     match operator {
         Binary::Equal => ops::equal(left, right, budget).map(Value::Bool),
         Binary::NotEqual => ops::equal(left, right, budget).map(|equal| Value::Bool(!equal)),

@@ -25,9 +25,7 @@ fn children(kind: Kind) -> Result<Kind, Fault> {
         Kind::Unary(operator, node) => Kind::Unary(operator, boxed(*node)?),
         Kind::Binary(operator, left, right) => Kind::Binary(operator, boxed(*left)?, boxed(*right)?),
         Kind::Chain(node) => Kind::Chain(boxed(*node)?),
-        Kind::Member { base, property, optional, method } => {
-            Kind::Member { base: boxed(*base)?, property: boxed(*property)?, optional, method }
-        }
+        Kind::Member { base, property, optional, method } => Kind::Member { base: boxed(*base)?, property: boxed(*property)?, optional, method },
         Kind::Slice { base, from, to } => {
             Kind::Slice { base: boxed(*base)?, from: from.map(|node| boxed(*node)).transpose()?, to: to.map(|node| boxed(*node)).transpose()? }
         }
@@ -40,9 +38,7 @@ fn children(kind: Kind) -> Result<Kind, Fault> {
             Kind::Conditional { condition: boxed(*condition)?, then: boxed(*then)?, otherwise: boxed(*otherwise)? }
         }
         Kind::Array(nodes) => Kind::Array(list(nodes)?),
-        Kind::Map(pairs) => {
-            Kind::Map(pairs.into_iter().map(|(key, value)| Ok((fold(key)?, fold(value)?))).collect::<Result<_, Fault>>()?)
-        }
+        Kind::Map(pairs) => Kind::Map(pairs.into_iter().map(|(key, value)| Ok((fold(key)?, fold(value)?))).collect::<Result<_, Fault>>()?),
         other => other,
     })
 }

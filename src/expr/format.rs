@@ -195,8 +195,7 @@ pub(super) fn to_json(value: &Value) -> Result<serde_json::Value, String> {
         Value::Texts(texts) => texts.all().iter().map(|(key, text)| (key.to_string(), serde_json::Value::from(text.as_ref()))).collect(),
         Value::Record(record) => object(record.written())?,
         Value::Table(table) if table.writable => {
-            let entries: Option<Vec<(&str, &Value)>> =
-                table.entries.iter().map(|(key, value)| Some((key.as_text()?.as_ref(), value))).collect();
+            let entries: Option<Vec<(&str, &Value)>> = table.entries.iter().map(|(key, value)| Some((key.as_text()?.as_ref(), value))).collect();
             let mut entries = entries.ok_or_else(unwritable_table)?;
             entries.sort_by_key(|(key, _)| *key);
             object(entries.into_iter())?

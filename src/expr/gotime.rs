@@ -88,12 +88,9 @@ impl Time {
         let date = self.0.date();
         let month = i64::from(date.year()).checked_add(years).ok_or_else(out)?.checked_mul(12).ok_or_else(out)?;
         let month = month.checked_add(i64::from(date.month()) - 1).and_then(|month| month.checked_add(months)).ok_or_else(out)?;
-        let first = civil::Date::new(
-            i16::try_from(month.div_euclid(12)).map_err(|_| out())?,
-            i8::try_from(month.rem_euclid(12) + 1).map_err(|_| out())?,
-            1,
-        )
-        .map_err(|_| out())?;
+        let first =
+            civil::Date::new(i16::try_from(month.div_euclid(12)).map_err(|_| out())?, i8::try_from(month.rem_euclid(12) + 1).map_err(|_| out())?, 1)
+                .map_err(|_| out())?;
         let days = days.checked_add(i64::from(date.day()) - 1).ok_or_else(out)?;
         let span = jiff::Span::new().try_days(days).map_err(|_| out())?;
         let date = first.checked_add(span).map_err(|_| out())?;
@@ -395,10 +392,7 @@ impl Parts {
                 self.second = digits(&mut rest, if matches!(element, Element::Second) { 1 } else { 2 }, 2)?;
                 // a fraction may follow although the layout has none
                 let fraction_expected = matches!(next_element(layout_after), ("", Some(Element::Fraction { .. }), _));
-                if !fraction_expected
-                    && rest.starts_with(['.', ','])
-                    && rest[1..].starts_with(|digit: char| digit.is_ascii_digit())
-                {
+                if !fraction_expected && rest.starts_with(['.', ',']) && rest[1..].starts_with(|digit: char| digit.is_ascii_digit()) {
                     rest = self.fraction(&rest[1..])?;
                 }
             }
@@ -484,9 +478,7 @@ impl Parts {
                 .checked_add(jiff::Span::new().try_days(day - 1).ok()?)
                 .ok()
                 .filter(|date| i64::from(date.year()) == self.year)?,
-            None => {
-                civil::Date::new(i16::try_from(self.year).ok()?, i8::try_from(self.month).ok()?, i8::try_from(self.day).ok()?).ok()?
-            }
+            None => civil::Date::new(i16::try_from(self.year).ok()?, i8::try_from(self.month).ok()?, i8::try_from(self.day).ok()?).ok()?,
         };
         let time = civil::Time::new(
             i8::try_from(self.hour).ok()?,

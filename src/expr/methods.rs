@@ -17,12 +17,7 @@ pub(super) struct Method {
     run: fn(&Value, &[Value]) -> Result<Value, String>,
 }
 
-const fn method(
-    name: &'static str,
-    parameters: &'static [Type],
-    result: Type,
-    run: fn(&Value, &[Value]) -> Result<Value, String>,
-) -> Method {
+const fn method(name: &'static str, parameters: &'static [Type], result: Type, run: fn(&Value, &[Value]) -> Result<Value, String>) -> Method {
     Method { name, parameters, result, run }
 }
 
@@ -121,9 +116,7 @@ static TIME: &[Method] = &[
     method("Before", &[Type::Time], Type::Bool, |v, a| Ok(Value::Bool(time(v)?.timestamp() < time(&a[0])?.timestamp()))),
     method("After", &[Type::Time], Type::Bool, |v, a| Ok(Value::Bool(time(v)?.timestamp() > time(&a[0])?.timestamp()))),
     method("Equal", &[Type::Time], Type::Bool, |v, a| Ok(Value::Bool(time(v)?.timestamp() == time(&a[0])?.timestamp()))),
-    method("Compare", &[Type::Time], Type::Int, |v, a| {
-        Ok(Value::Int(time(v)?.timestamp().cmp(&time(&a[0])?.timestamp()) as i64))
-    }),
+    method("Compare", &[Type::Time], Type::Int, |v, a| Ok(Value::Int(time(v)?.timestamp().cmp(&time(&a[0])?.timestamp()) as i64))),
     method("Sub", &[Type::Time], Type::Duration, |v, a| Ok(Value::Duration(time(v)?.since(time(&a[0])?)))),
     method("Add", &[Type::Duration], Type::Time, |v, a| time(v)?.add_nanos(nanos(&a[0])?).map(Value::Time)),
     method("AddDate", &[Type::Int, Type::Int, Type::Int], Type::Time, |v, a| {
@@ -244,12 +237,7 @@ pub(super) fn find(value: &Value, name: &str) -> Option<Value> {
 /// Calls a bound method.
 pub(super) fn call(receiver: &Value, method: &Method, arguments: &[Value]) -> Result<Value, String> {
     if arguments.len() != method.parameters.len() {
-        return Err(format!(
-            "invalid number of arguments to call `{}` (expected {}, got {})",
-            method.name,
-            method.parameters.len(),
-            arguments.len()
-        ));
+        return Err(format!("invalid number of arguments to call `{}` (expected {}, got {})", method.name, method.parameters.len(), arguments.len()));
     }
     (method.run)(receiver, arguments).map_err(|message| format!("cannot call `{}`: {message}", method.name))
 }

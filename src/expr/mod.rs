@@ -182,8 +182,7 @@ impl std::error::Error for VarError {}
 pub fn evaluate_vars(variables: &[Variable], site: Site, context: &Context) -> Result<Vars, VarError> {
     let mut context = context.clone();
     for variable in variables {
-        let value = render_value(&variable.value, site, &context)
-            .map_err(|error| VarError { name: variable.name.clone(), error })?;
+        let value = render_value(&variable.value, site, &context).map_err(|error| VarError { name: variable.name.clone(), error })?;
         context.vars.set(&variable.name, value);
     }
     Ok(context.vars)
@@ -250,10 +249,7 @@ pub fn verification_argument(template: &str, context: &Context) -> Result<String
     }
     match render_value(template, Site::VerificationArgs, context)? {
         Value::Str(text) => Ok(text.to_string()),
-        other => Err(ExprError::placeless(format!(
-            "value is not a string but {}; an argument is text, use `quote()`",
-            other.type_name()
-        ))),
+        other => Err(ExprError::placeless(format!("value is not a string but {}; an argument is text, use `quote()`", other.type_name()))),
     }
 }
 

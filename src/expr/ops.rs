@@ -65,19 +65,17 @@ fn same(left: &Value, right: &Value) -> bool {
             left.items.len() == right.items.len() && left.items.iter().zip(&right.items).all(|(left, right)| same(left, right))
         }
         (Value::Map(left), Value::Map(right)) => {
-            left.entries.len() == right.entries.len()
-                && left.entries.iter().zip(&right.entries).all(|((lk, lv), (rk, rv))| lk == rk && same(lv, rv))
+            left.entries.len() == right.entries.len() && left.entries.iter().zip(&right.entries).all(|((lk, lv), (rk, rv))| lk == rk && same(lv, rv))
         }
         (Value::Texts(left), Value::Texts(right)) => left.all() == right.all(),
         (Value::Map(map), Value::Texts(texts)) | (Value::Texts(texts), Value::Map(map)) => {
             let texts = texts.all();
-            map.entries.len() == texts.len() && map.entries.iter().all(|(key, value)| value.as_text().is_some_and(|text| texts.get(key) == Some(text)))
+            map.entries.len() == texts.len()
+                && map.entries.iter().all(|(key, value)| value.as_text().is_some_and(|text| texts.get(key) == Some(text)))
         }
         (Value::Table(left), Value::Table(right)) => {
             left.entries.len() == right.entries.len()
-                && left.entries.iter().all(|(key, value)| {
-                    right.entries.iter().any(|(other, there)| identical_key(key, other) && same(value, there))
-                })
+                && left.entries.iter().all(|(key, value)| right.entries.iter().any(|(other, there)| identical_key(key, other) && same(value, there)))
         }
         (Value::Time(left), Value::Time(right)) => left.timestamp() == right.timestamp(),
         (Value::Duration(left), Value::Duration(right)) => left == right,

@@ -210,10 +210,7 @@ impl Parser {
                 continue;
             };
             if after_coalesce && binary != Binary::Coalesce {
-                return Err(Fault::new(
-                    at,
-                    format!("operator `{operator}` and coalesce `??` cannot be mixed; wrap either in parentheses"),
-                ));
+                return Err(Fault::new(at, format!("operator `{operator}` and coalesce `??` cannot be mixed; wrap either in parentheses")));
             }
             if binary.is_comparison() {
                 left = self.comparison(left, binary, at, level)?;
@@ -306,10 +303,7 @@ impl Parser {
                 (then, self.expression(0)?)
             };
             let at = self.at();
-            node = self.node(
-                at,
-                Kind::Conditional { condition: Box::new(condition), then: Box::new(then), otherwise: Box::new(otherwise) },
-            )?;
+            node = self.node(at, Kind::Conditional { condition: Box::new(condition), then: Box::new(then), otherwise: Box::new(otherwise) })?;
         }
         Ok(node)
     }
@@ -584,9 +578,7 @@ impl Parser {
 
 fn number(text: &str) -> Result<Kind, String> {
     let digits = text.replace('_', "").to_lowercase();
-    let radix = |digits: &str, base, name| {
-        i64::from_str_radix(digits, base).map(Kind::Int).map_err(|_| format!("invalid {name} literal `{text}`"))
-    };
+    let radix = |digits: &str, base, name| i64::from_str_radix(digits, base).map(Kind::Int).map_err(|_| format!("invalid {name} literal `{text}`"));
     if let Some(hex) = digits.strip_prefix("0x") {
         return radix(hex, 16, "hex");
     }

@@ -143,9 +143,10 @@ impl References {
     /// status of a step, and no metadata that a step may set.
     pub fn is_settled_early(&self) -> bool {
         self.names.iter().all(|name| matches!(name.as_str(), "ctx" | "vars"))
-            && !self.functions.iter().any(|function| {
-                matches!(function.as_str(), "success" | "failure" | "status" | "freightMetadata" | "freightStatus" | "stageMetadata")
-            })
+            && !self
+                .functions
+                .iter()
+                .any(|function| matches!(function.as_str(), "success" | "failure" | "status" | "freightMetadata" | "freightStatus" | "stageMetadata"))
     }
 
     fn collect(&mut self, node: &Node, bound: &mut Vec<Arc<str>>) {

@@ -197,10 +197,7 @@ impl Scope<'_> {
             Site::Parse => match &context.document {
                 Value::Map(map) => map.entries.get(name).cloned().unwrap_or_default(),
                 other => {
-                    return Err(format!(
-                        "cannot fetch {name} from the document, which is {}; the whole document is `$env`",
-                        other.type_name()
-                    ));
+                    return Err(format!("cannot fetch {name} from the document, which is {}; the whole document is `$env`", other.type_name()));
                 }
             },
             Site::Http => match name {

@@ -124,10 +124,7 @@ mod tests {
     #[test]
     fn the_first_opening_delimiter_counts() {
         let all = pieces("a${{ 1 }}b${% '}}' %}c").unwrap();
-        assert_eq!(
-            all,
-            [Piece::Literal("a"), Piece::Expression(" 1 "), Piece::Literal("b"), Piece::Expression(" '}}' "), Piece::Literal("c")]
-        );
+        assert_eq!(all, [Piece::Literal("a"), Piece::Expression(" 1 "), Piece::Literal("b"), Piece::Expression(" '}}' "), Piece::Literal("c")]);
         assert_eq!(pieces("a${{}}b${{ 1 }}").unwrap().last(), Some(&Piece::Literal("b${{ 1 }}")));
         assert!(pieces("${% 1 }}").is_err());
     }

@@ -89,7 +89,9 @@ impl Directory {
         let address = RepositoryAddress::parse(repo_url);
         match ((self.rules)(repo_url), address) {
             (Some(Rule { kind: RuleKind::Plain, .. }), _) => Place::Plain,
-            (Some(Rule { kind: RuleKind::GitHub, api }), address) => Place::GitHub(if api.is_empty() { self.usual_api(address.as_ref()) } else { api }),
+            (Some(Rule { kind: RuleKind::GitHub, api }), address) => {
+                Place::GitHub(if api.is_empty() { self.usual_api(address.as_ref()) } else { api })
+            }
             // A path: nobody but Git is there.
             (None, None) => Place::Plain,
             (None, Some(address)) => match provider.or_else(|| self.is_own(&address).then_some(Provider::GitHub)).or_else(|| address.provider()) {
@@ -132,8 +134,9 @@ impl Directory {
     }
 
     fn github(&self, repo_url: &str, base: &str) -> Result<Arc<dyn Forge>, Failure> {
-        let repository = Repository::parse(repo_url)
-            .ok_or_else(|| Failure::new(FailureKind::Config, format!("`{repo_url}` names no GitHub repository; expected `https://host/owner/name`")))?;
+        let repository = Repository::parse(repo_url).ok_or_else(|| {
+            Failure::new(FailureKind::Config, format!("`{repo_url}` names no GitHub repository; expected `https://host/owner/name`"))
+        })?;
         // The credential of an SSH URL is a key; the API wants what belongs to the web address.
         let web = format!("https://{}/{}/{}", repository.host, repository.owner, repository.name);
         let urls: Vec<RemoteUrl> = [repo_url, &web].into_iter().filter_map(|url| RemoteUrl::parse(url, true).ok()).collect();

@@ -465,10 +465,12 @@ fn global_configuration(program: &Path) -> Option<gix::config::File> {
     for source in [gix::config::Source::Git, gix::config::Source::User] {
         files.extend(source.storage_location(&mut variable).map(|path| (path, source)));
     }
-    let found = files
-        .into_iter()
-        .filter(|(path, _)| path.is_file())
-        .map(|(path, source)| Metadata { path: Some(path), source, level: 0, trust: gix::sec::Trust::Full });
+    let found = files.into_iter().filter(|(path, _)| path.is_file()).map(|(path, source)| Metadata {
+        path: Some(path),
+        source,
+        level: 0,
+        trust: gix::sec::Trust::Full,
+    });
     let home = std::env::home_dir();
     let options = init::Options { includes: includes::Options::follow_without_conditional(home.as_deref()), ..init::Options::default() };
     gix::config::File::from_paths_metadata(found, options).ok().flatten()

@@ -26,7 +26,8 @@ pub struct FreshCommit<'a> {
 /// # Errors
 /// Tool, if the folder cannot be written.
 pub async fn create_bare(git: &Git, folder: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder).map_err(|error| Failure::new(FailureKind::Tool, format!("cannot make the folder `{}`: {error}", folder.display())))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::new(FailureKind::Tool, format!("cannot make the folder `{}`: {error}", folder.display())))?;
     let doing = format!("make the repository `{}`", folder.display());
     git.invoke("init").folder(folder).args(["init", "--quiet", "--bare", "--initial-branch=main", "--template=", "."]).succeed(&doing).await?;
     for (name, value) in [("uploadpack.allowFilter", "true"), ("uploadpack.allowAnySHA1InWant", "true")] {
@@ -42,7 +43,13 @@ pub async fn create_bare(git: &Git, folder: &Path) -> Result<(), Failure> {
 pub async fn add_commits(git: &Git, folder: &Path, author: &str, commits: &[FreshCommit<'_>], continues: bool) -> Result<(), Failure> {
     let mut stream = String::new();
     for (index, commit) in commits.iter().enumerate() {
-        let _ = writeln!(stream, "commit refs/heads/main\ncommitter {author} {} +0000\ndata {}\n{}", commit.at.as_second(), commit.message.len(), commit.message);
+        let _ = writeln!(
+            stream,
+            "commit refs/heads/main\ncommitter {author} {} +0000\ndata {}\n{}",
+            commit.at.as_second(),
+            commit.message.len(),
+            commit.message
+        );
         if continues && index == 0 {
             stream.push_str("from refs/heads/main^0\n");
         }

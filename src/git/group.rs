@@ -85,11 +85,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::push`], and those of `closing`. What had landed by then is seen in the refs.
-    pub async fn push_group(
-        &self,
-        units: Vec<PushUnit>,
-        closing: &mut dyn Closing,
-    ) -> Result<GroupOutcome, Failure> {
+    pub async fn push_group(&self, units: Vec<PushUnit>, closing: &mut dyn Closing) -> Result<GroupOutcome, Failure> {
         let mut outcome = GroupOutcome { units: units.iter().map(|unit| (unit.key.clone(), UnitOutcome::NotPushed)).collect(), closing: None };
         if outcome.units.len() != units.len() {
             return Err(Failure::new(FailureKind::Internal, "two units of one push have the same key"));

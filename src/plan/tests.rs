@@ -372,7 +372,10 @@ fn returning_to_a_verified_collection_takes_the_earlier_result() {
     world.promote("test", "two", PromotionPhase::Succeeded, None);
     assert!(starts(&world.plan()), "a bad result is not adopted");
     world.tick();
-    bookkeeping::record_verification(world.stages.get_mut("test").unwrap(), VerificationInfo { phase: Some(VerificationPhase::Successful), ..failed });
+    bookkeeping::record_verification(
+        world.stages.get_mut("test").unwrap(),
+        VerificationInfo { phase: Some(VerificationPhase::Successful), ..failed },
+    );
     world.settings().verify_again = true;
     world.promote("test", "one", PromotionPhase::Succeeded, None);
     assert!(starts(&world.plan()));

@@ -351,22 +351,32 @@ impl Run<'_> {
         workspace.set_replay(Some(journal));
         let promotion = self.promotion;
         for earlier in promotion.spec.steps.iter().take_while(|earlier| earlier.alias != step.alias) {
-            let ran = self.outcome.status.step_execution_metadata.iter().any(|metadata| metadata.alias == earlier.alias && metadata.finished_at.is_some());
+            let ran =
+                self.outcome.status.step_execution_metadata.iter().any(|metadata| metadata.alias == earlier.alias && metadata.finished_at.is_some());
             let Some(kind) = self.engine.registry.get(&earlier.uses).filter(|kind| ran && kind.needs_files()) else { continue };
             let config = match earlier.config.as_ref().filter(|config| !config.is_null()) {
                 None => Ok(Value::Object(Map::new())),
                 Some(config) => self.with_scope(earlier, |scope| self.engine.expressions.config(scope, config)),
             };
             let lost = |why: String| {
-                Failure::new(FailureKind::Conflict, format!("the files of promotion `{}` cannot be rebuilt: step `{}`: {why}", promotion.metadata.name, earlier.alias))
-                    .hint("abort the promotion and promote the freight again")
+                Failure::new(
+                    FailureKind::Conflict,
+                    format!("the files of promotion `{}` cannot be rebuilt: step `{}`: {why}", promotion.metadata.name, earlier.alias),
+                )
+                .hint("abort the promotion and promote the freight again")
             };
             let config = config.map_err(lost)?;
             // What acts outside is not done twice; what it left in files is gone.
             if kind.effect(&config) == Effect::Outside {
                 continue;
             }
-            let before = self.outcome.status.step_execution_metadata.iter().find(|metadata| metadata.alias == earlier.alias).and_then(|metadata| metadata.status);
+            let before = self
+                .outcome
+                .status
+                .step_execution_metadata
+                .iter()
+                .find(|metadata| metadata.alias == earlier.alias)
+                .and_then(|metadata| metadata.status);
             let result = self.run(earlier, kind, &config, workspace).await?;
             // A step whose failure was recorded may fail again.
             if let Some(error) = result.error.filter(|_| matches!(before, Some(StepStatus::Succeeded | StepStatus::Skipped))) {

@@ -54,7 +54,8 @@ pub fn is_optimistic(
             // The remote is that of the checkout at `path`.
             Effect::Refs(None) => match text(&config["path"]).map(|path| clean(&path)) {
                 Some(path) => {
-                    let inside = checkouts.iter().filter(|(folder, _)| folder.is_empty() || path == *folder || path.starts_with(&format!("{folder}/")));
+                    let inside =
+                        checkouts.iter().filter(|(folder, _)| folder.is_empty() || path == *folder || path.starts_with(&format!("{folder}/")));
                     match inside.max_by_key(|(folder, _)| folder.len()) {
                         Some((_, Some(url))) => is_ledger(url, ledger),
                         _ => false,
@@ -146,9 +147,17 @@ mod tests {
     fn judged(steps: Value) -> bool {
         let mut promotion = Promotion::default();
         promotion.spec.steps = serde_json::from_value(steps).unwrap();
-        promotion.spec.vars = serde_json::from_value(json!([{"name": "repo", "value": "https://git.example.com/shop/config.git"}, {"name": "gated", "value": "false"}])).unwrap();
-        let evaluator =
-            Evaluator { base: expr::Context::default(), project: "shop".into(), ui_base_url: String::new(), freight_alias: String::new(), requested: Vec::new() };
+        promotion.spec.vars = serde_json::from_value(
+            json!([{"name": "repo", "value": "https://git.example.com/shop/config.git"}, {"name": "gated", "value": "false"}]),
+        )
+        .unwrap();
+        let evaluator = Evaluator {
+            base: expr::Context::default(),
+            project: "shop".into(),
+            ui_base_url: String::new(),
+            freight_alias: String::new(),
+            requested: Vec::new(),
+        };
         let scope = Scope {
             promotion: &promotion,
             step: &PromotionStep::default(),

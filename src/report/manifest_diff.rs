@@ -121,7 +121,10 @@ pub fn file(path: &str, before: &Side, after: &Side, secrets: &[String]) -> File
     let (old, new) = (Documents::read(old), Documents::read(new));
     let (old, new) = (old.redacted(&new, "before"), new.redacted(&old, "after"));
     let objects = objects(path, &old, &new, secrets);
-    let names = (if *before == Side::Absent { "/dev/null".into() } else { format!("a/{path}") }, if *after == Side::Absent { "/dev/null".into() } else { format!("b/{path}") });
+    let names = (
+        if *before == Side::Absent { "/dev/null".into() } else { format!("a/{path}") },
+        if *after == Side::Absent { "/dev/null".into() } else { format!("b/{path}") },
+    );
     let diff = mask(&unified(&old.text(), &new.text(), &names.0, &names.1), secrets);
     FileDiff { path: path.to_owned(), change, objects, diff }
 }
@@ -194,7 +197,8 @@ impl Documents {
                 let text = format!("# **** a document that may hold a Secret and cannot be read ({side})\n");
                 return Document { text, value: None, identity: None };
             };
-            let counterpart = document.identity.as_ref().and_then(|identity| other.find(identity)).or_else(|| other.0.first().filter(|_| other.0.len() == 1));
+            let counterpart =
+                document.identity.as_ref().and_then(|identity| other.find(identity)).or_else(|| other.0.first().filter(|_| other.0.len() == 1));
             let mut value = value.clone();
             let touched = hide(&mut value, counterpart.and_then(|document| document.value.as_ref()), side);
             let text = if touched { serde_saphyr::to_string(&value).unwrap_or_else(|_| "# ****\n".into()) } else { document.text.clone() };
@@ -219,7 +223,8 @@ fn hide(value: &mut Value, other: Option<&Value>, side: &str) -> bool {
                 match fields.get_mut(part) {
                     Some(Value::Object(values)) => {
                         for (key, value) in values {
-                            let same = theirs.and_then(|theirs| theirs.get(key)) == Some(&*value);
+                            // Without a counterpart there is nothing it could differ from.
+                            let same = other.is_none() || theirs.and_then(|theirs| theirs.get(key)) == Some(&*value);
                             *value = Value::String(if same { "****".into() } else { format!("**** ({side})") });
                         }
                     }
@@ -246,7 +251,8 @@ fn hide(value: &mut Value, other: Option<&Value>, side: &str) -> bool {
                 let named = |value: &Value| value.get("metadata").and_then(|metadata| metadata.get("name")).cloned();
                 let name = named(item);
                 let theirs = other.and_then(Value::as_array);
-                let counterpart = theirs.and_then(|theirs| theirs.iter().find(|their| name.is_some() && named(their) == name).or_else(|| theirs.get(index)));
+                let counterpart =
+                    theirs.and_then(|theirs| theirs.iter().find(|their| name.is_some() && named(their) == name).or_else(|| theirs.get(index)));
                 touched |= hide(item, counterpart, side);
             }
             touched
@@ -345,7 +351,9 @@ mod tests {
     #[test]
     fn values_of_secrets_are_never_shown_but_that_they_change_is() {
         let secret = |value: &str| {
-            format!("apiVersion: v1\nkind: List\nitems:\n- kind: Secret\n  metadata: {{name: s, annotations: {{last: {value}}}}}\n  stringData: {{a: same, b: {value}}}\n")
+            format!(
+                "apiVersion: v1\nkind: List\nitems:\n- kind: Secret\n  metadata: {{name: s, annotations: {{last: {value}}}}}\n  stringData: {{a: same, b: {value}}}\n"
+            )
         };
         let shown = diff(&secret("hunter1"), &secret("hunter2"));
         assert!(!shown.diff.contains("hunter") && !shown.diff.contains("same"), "{}", shown.diff);

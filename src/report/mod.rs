@@ -10,7 +10,6 @@ pub mod history;
 pub mod ledger_readme;
 pub mod manifest_diff;
 pub mod markdown;
-pub mod object_changes;
 pub mod plan;
 pub mod progress;
 pub mod pull_request;

@@ -121,7 +121,8 @@ impl PlanReport {
                 .actions
                 .iter()
                 .map(|action| {
-                    let place = action.stage.as_ref().map(ToString::to_string).or(action.warehouse.as_ref().map(ToString::to_string)).unwrap_or_default();
+                    let place =
+                        action.stage.as_ref().map(ToString::to_string).or(action.warehouse.as_ref().map(ToString::to_string)).unwrap_or_default();
                     [action.kind.word().to_owned(), place, action.alias.clone(), words::one_line(&action.reason, 60)]
                 })
                 .collect();
@@ -161,7 +162,11 @@ fn indented(rows: &[[String; 4]]) -> String {
 
 /// A gate in a line: what it is, why it is in its state, when it opens.
 pub fn gate_text(gate: &Gate, now: Timestamp) -> String {
-    let opens = gate.opens_at.filter(|at| *at > now).map(|at| format!("; opens in {} ({at})", words::coarse(at.duration_since(now)))).unwrap_or_default();
+    let opens = gate.opens_at.filter(|at| *at > now);
+    let opens = opens.map(|at| {
+        let shown = Timestamp::from_second(at.as_second()).unwrap_or(at);
+        format!("; opens in {} ({shown})", words::coarse(at.duration_since(now)))
+    }).unwrap_or_default();
     format!("{}: {}{opens}", gate_name(gate), gate.detail)
 }
 

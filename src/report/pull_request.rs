@@ -6,7 +6,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use super::object_changes::{FileChange, ObjectChange, Verb, object_changes};
+use super::manifest_diff::{Change, FileDiff};
 use super::{markdown, words};
 use crate::diagnostic::{Failure, FailureKind};
 use crate::forge::RepositoryAddress;
@@ -39,8 +39,8 @@ pub struct PullRequestText<'a> {
     pub actor: &'a str,
     /// Sentences that should not be overlooked, such as changes that somebody else made.
     pub notes: &'a [String],
-    /// The files that change.
-    pub files: &'a [FileChange],
+    /// The files that change, object by object and without the values of Secrets.
+    pub files: &'a [FileDiff],
 }
 
 #[derive(Serialize)]
@@ -67,7 +67,7 @@ pub fn section(text: &PullRequestText<'_>, limit: usize) -> Result<String, Failu
         .render_str(TEMPLATE, context! { marker => MARKER, alias => text.alias, stage => text.stage.as_str(), artifacts, why, notes })
         .map_err(|error| Failure::new(FailureKind::Internal, "cannot write the text of a pull request").caused_by(error))?;
     let room = limit.saturating_sub(rendered.chars().count());
-    rendered.push_str(&diff(&object_changes(text.files), room));
+    rendered.push_str(&diff(text.files, room));
     Ok(rendered.chars().take(limit).collect())
 }
 
@@ -124,10 +124,12 @@ fn artifacts(previous: Option<&FreightReference>, freight: &FreightReference) ->
     }
     for (old, new) in pairs(&previous.charts, &freight.charts, |chart| (chart.repo_url.clone(), chart.name.clone())) {
         let told = |chart: &crate::model::Chart| chart.version.clone();
-        let name = old.or(new).map(|chart| [chart.repo_url.as_str(), chart.name.as_str()].join("/").trim_end_matches('/').to_owned()).unwrap_or_default();
+        let name =
+            old.or(new).map(|chart| [chart.repo_url.as_str(), chart.name.as_str()].join("/").trim_end_matches('/').to_owned()).unwrap_or_default();
         artifacts.push(Artifact { name, before: old.map(told).unwrap_or_default(), after: new.map(told).unwrap_or_default(), links: Vec::new() });
     }
-    for (old, new) in pairs(&previous.artifacts, &freight.artifacts, |artifact| (artifact.artifact_type.clone(), artifact.subscription_name.clone())) {
+    for (old, new) in pairs(&previous.artifacts, &freight.artifacts, |artifact| (artifact.artifact_type.clone(), artifact.subscription_name.clone()))
+    {
         let told = |artifact: &crate::model::ArtifactReference| artifact.version.clone();
         let name = old.or(new).map(|artifact| artifact.subscription_name.clone()).unwrap_or_default();
         artifacts.push(Artifact { name, before: old.map(told).unwrap_or_default(), after: new.map(told).unwrap_or_default(), links: Vec::new() });
@@ -164,7 +166,8 @@ fn links(url: &str, old: Option<&str>, new: Option<&str>) -> Vec<Link> {
     let Some(address) = RepositoryAddress::parse(url) else { return Vec::new() };
     let Some(provider) = address.provider() else { return Vec::new() };
     let mut links = Vec::new();
-    let mut link = |text: &'static str, page: Option<String>| links.extend(page.as_deref().and_then(markdown::link_target).map(|url| Link { text, url }));
+    let mut link =
+        |text: &'static str, page: Option<String>| links.extend(page.as_deref().and_then(markdown::link_target).map(|url| Link { text, url }));
     if let (Some(old), Some(new)) = (old, new)
         && old != new
     {
@@ -176,18 +179,37 @@ fn links(url: &str, old: Option<&str>, new: Option<&str>) -> Vec<Link> {
     links
 }
 
+/// One thing that differs: an object, or a file that holds none.
+struct Block<'a> {
+    name: String,
+    namespace: &'a str,
+    change: Change,
+    diff: &'a str,
+}
+
+fn blocks(file: &FileDiff) -> Vec<Block<'_>> {
+    if file.objects.is_empty() {
+        return vec![Block { name: file.path.clone(), namespace: "", change: file.change, diff: &file.diff }];
+    }
+    let objects = file.objects.iter();
+    objects
+        .map(|object| Block { name: format!("{} {}", object.kind, object.name), namespace: &object.namespace, change: object.change, diff: &object.diff })
+        .collect()
+}
+
 /// The objects, each behind a line that can be opened; those that do not fit are counted.
-fn diff(changes: &[ObjectChange], room: usize) -> String {
-    if changes.is_empty() {
+fn diff(files: &[FileDiff], room: usize) -> String {
+    let blocks: Vec<Block<'_>> = files.iter().flat_map(blocks).collect();
+    if blocks.is_empty() {
         return String::new();
     }
     // Kept for the last line.
     const RESERVE: usize = 200;
-    let mut text = format!("\n#### {}\n\n", count(changes.len(), "object or file differs", "objects or files differ"));
+    let mut text = format!("\n#### {}\n\n", count(blocks.len(), "object or file differs", "objects or files differ"));
     let mut used = text.chars().count();
     let mut left_out = 0;
-    for change in changes {
-        let block = block(change);
+    for block in &blocks {
+        let block = folded(block);
         let size = block.chars().count();
         if used + size + RESERVE > room {
             left_out += 1;
@@ -207,27 +229,30 @@ fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-fn block(change: &ObjectChange) -> String {
-    let verb = match change.verb {
-        Verb::Added => "added",
-        Verb::Removed => "removed",
-        Verb::Changed => "changed",
+fn folded(block: &Block<'_>) -> String {
+    let verb = match block.change {
+        Change::Added => "added",
+        Change::Removed => "removed",
+        Change::Changed => "changed",
     };
-    let namespace = if change.namespace.is_empty() { String::new() } else { format!(" in <code>{}</code>", html(&change.namespace)) };
+    let namespace = if block.namespace.is_empty() { String::new() } else { format!(" in <code>{}</code>", html(block.namespace)) };
+    // The names of the two sides are in the line above.
+    let lines = block.diff.find("@@ ").filter(|_| block.diff.starts_with("--- ")).map_or(block.diff, |start| &block.diff[start..]);
+    let starting = |sign: char| lines.lines().filter(|line| line.starts_with(sign)).count();
     // A fence longer than any in the text cannot be closed by it.
-    let mut longest = 0;
-    let mut run = 0;
-    for c in change.diff.chars() {
+    let (mut longest, mut run) = (0, 0);
+    for c in lines.chars() {
         run = if c == '`' { run + 1 } else { 0 };
         longest = longest.max(run);
     }
     let fence = "`".repeat((longest + 1).max(3));
+    let end = if lines.ends_with('\n') { "" } else { "\n" };
     format!(
-        "<details><summary><code>{}</code>{namespace} {verb} (+{} −{})</summary>\n\n{fence}diff\n{}{fence}\n\n</details>\n",
-        html(&change.name),
-        change.added,
-        change.removed,
-        markdown::visible(&change.diff),
+        "<details><summary><code>{}</code>{namespace} {verb} (+{} −{})</summary>\n\n{fence}diff\n{}{end}{fence}\n\n</details>\n",
+        html(&block.name),
+        starting('+'),
+        starting('-'),
+        markdown::visible(lines),
     )
 }
 
@@ -242,6 +267,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::model::{FreightName, GitCommit};
+    use crate::report::manifest_diff::{self, Side};
 
     fn freight(commit: &str, tag: &str, revision: &str) -> FreightReference {
         FreightReference {
@@ -272,11 +298,8 @@ mod tests {
             StageName::new("test"),
             VerifiedStage { verified_at: Some("2026-01-02T03:04:05Z".parse().unwrap()), longest_soak: None },
         )]);
-        let files = [FileChange {
-            path: "web.yaml".into(),
-            before: Some("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {v: '1'}\n".into()),
-            after: Some("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {v: '2'}\n".into()),
-        }];
+        let web = |version: &str| Side::Text(format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: web}}\ndata: {{v: '{version}'}}\n"));
+        let files = [manifest_diff::file("web.yaml", &web("1"), &web("2"), &[])];
         let text = PullRequestText {
             stage: &StageName::new("prod"),
             alias: "green-fox",
@@ -323,9 +346,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_the_rest_is_whole() {
-        let files: Vec<FileChange> = (0..50)
-            .map(|number| FileChange { path: format!("{number:02}.txt"), before: None, after: Some("a line that takes some room\n".repeat(20)) })
-            .collect();
+        let long = Side::Text("a line that takes some room\n".repeat(20));
+        let files: Vec<FileDiff> = (0..50).map(|number| manifest_diff::file(&format!("{number:02}.txt"), &Side::Absent, &long, &[])).collect();
         let new = freight("b", "v2", "d");
         let text = PullRequestText {
             stage: &StageName::new("prod"),
@@ -346,7 +368,10 @@ mod tests {
         let rendered = render(&text, 5_000);
         let shown = rendered.matches("<details>").count();
         assert!(shown > 1 && shown < 50);
-        assert!(rendered.ends_with(&format!("*{} differences do not fit here; the commits of this pull request have all of it.*\n", 50 - shown)), "{rendered}");
+        assert!(
+            rendered.ends_with(&format!("*{} differences do not fit here; the commits of this pull request have all of it.*\n", 50 - shown)),
+            "{rendered}"
+        );
     }
 
     #[test]
@@ -354,7 +379,8 @@ mod tests {
         let mut new = freight("b", "v2](https://evil.example) @team", "d");
         new.images[0].annotations.insert("org.opencontainers.image.source".into(), "javascript://github.com/x/y".into());
         new.commits[0].repo_url = "https://git.example.com/a|b<script>".into();
-        let files = [FileChange { path: "</summary><script>.txt".into(), before: None, after: Some("```\n<script>\n````\n\u{202e}hidden\n".into()) }];
+        let odd = Side::Text("```\n<script>\n````\n\u{202e}hidden\n".into());
+        let files = [manifest_diff::file("</summary><script>.txt", &Side::Absent, &odd, &[])];
         let text = PullRequestText {
             stage: &StageName::new("prod"),
             alias: "fox\n# heading",
@@ -369,7 +395,10 @@ mod tests {
         let rendered = render(&text, LIMIT);
         let (before, fenced) = rendered.split_once("`````diff\n").unwrap();
         assert!(!before.contains("<script>"), "{before}");
-        assert!(!before.contains("](https://evil") && !before.contains("@team") && !before.contains("@everyone") && !before.contains("javascript:"), "{before}");
+        assert!(
+            !before.contains("](https://evil") && !before.contains("@team") && !before.contains("@everyone") && !before.contains("javascript:"),
+            "{before}"
+        );
         assert!(before.contains("### fox &#35; heading to prod"), "{before}");
         assert!(fenced.contains("\n`````\n") && !rendered.contains('\u{202e}'), "{fenced}");
     }

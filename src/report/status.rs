@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{plan::gate_text, table::table, words};
-use crate::plan::{Gate, Held};
 use crate::model::{
-    FreightName, FreightReference, Health, Hold, Project, ProjectName, PromotionPhase, Stage, StageName, StageStatus, VerificationPhase, WarehouseName,
-    WarehouseStatus,
+    FreightName, FreightReference, Health, Hold, Project, ProjectName, PromotionPhase, Stage, StageName, StageStatus, VerificationPhase,
+    WarehouseName, WarehouseStatus,
 };
+use crate::plan::{Gate, Held};
 
 /// The document `status --format json` prints.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -79,7 +79,8 @@ pub struct CheckError {
 impl CheckReport {
     /// From what a check found.
     pub fn new(violations: Vec<Violation>) -> Self {
-        let errors: Vec<CheckError> = violations.into_iter().map(|violation| CheckError { path: violation.path, message: violation.message }).collect();
+        let errors: Vec<CheckError> =
+            violations.into_iter().map(|violation| CheckError { path: violation.path, message: violation.message }).collect();
         Self { valid: errors.is_empty(), errors }
     }
 
@@ -88,7 +89,9 @@ impl CheckReport {
         if self.valid {
             return "valid\n".into();
         }
-        let line = |error: &CheckError| if error.path.is_empty() { format!("{}\n", error.message) } else { format!("`{}`: {}\n", error.path, error.message) };
+        let line = |error: &CheckError| {
+            if error.path.is_empty() { format!("{}\n", error.message) } else { format!("`{}`: {}\n", error.path, error.message) }
+        };
         self.errors.iter().map(line).collect()
     }
 }

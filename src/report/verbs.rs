@@ -98,7 +98,8 @@ pub fn approved_freight(freight: &Freight, called: &str, stage: &StageName) -> S
 /// A promotion that was approved.
 pub fn approved_promotion(promotion: &Promotion, called: &str) -> String {
     let stage = &promotion.spec.stage;
-    let who: Vec<&str> = promotion.status.consign.approvals.iter().map(|approval| approval.actor.as_str()).filter(|actor| !actor.is_empty()).collect();
+    let who: Vec<&str> =
+        promotion.status.consign.approvals.iter().map(|approval| approval.actor.as_str()).filter(|actor| !actor.is_empty()).collect();
     let who = if who.is_empty() { String::new() } else { format!(" by {}", who.join(", ")) };
     format!("approved   {stage}  {called}{who}\n")
 }

@@ -1,6 +1,5 @@
 //! How the work of a round leaves: the refs of optimistic promotions and the ledger in one atomic push.
 
-
 use std::collections::BTreeMap;
 
 use super::World;
@@ -226,4 +225,3 @@ pub async fn publish(world: &World, chain: &mut Chain<'static>) -> Result<(), Fa
     *chain = world.ledger.chain(state, world.occasion.clone());
     Ok(())
 }
-

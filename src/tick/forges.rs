@@ -8,12 +8,13 @@ use crate::forge::directory::{Directory, Rule, RuleKind};
 use crate::forge::plain::{Book, Committer, PlainForges};
 use crate::diagnostic::Failure;
 use crate::forge::{Describe, Forges, NewPullRequest};
-use crate::git::{CredentialLookup, Entry, EntryKind, Oid, Stores};
+use crate::git::{Change, CredentialLookup, Oid, Stores};
 use crate::model::{FreightReference, Promotion, StageName, StageStatus, VerifiedStage};
-use crate::report::object_changes::FileChange;
+use crate::report::manifest_diff::{self, FileDiff};
 use crate::report::pull_request::{self, PullRequestText};
 
 use super::World;
+use super::preview::side;
 use super::view::View;
 
 /// The directory of forges by the user's settings.
@@ -73,7 +74,7 @@ impl Describer {
     }
 
     /// The files that merging `new` would change.
-    async fn files(&self, repo_url: &str, new: &NewPullRequest) -> Result<Vec<FileChange>, Failure> {
+    async fn files(&self, repo_url: &str, new: &NewPullRequest) -> Result<Vec<FileDiff>, Failure> {
         let store = self.stores.get(repo_url)?;
         let (Ok(head), Some(target)) = (new.head.parse::<Oid>(), store.tip(&format!("refs/heads/{}", new.target_branch))) else {
             return Ok(Vec::new());
@@ -81,16 +82,14 @@ impl Describer {
         let from = store.merge_base(head, target)?.unwrap_or(target);
         let mut changes = store.diff_trees(store.commit(from)?.tree, store.commit(head)?.tree)?;
         changes.truncate(MAX_FILES);
-        let is_file = |entry: &&Entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable);
-        let blobs: Vec<Oid> = changes.iter().flat_map(|change| [&change.before, &change.after]).flatten().filter(is_file).map(|entry| entry.oid).collect();
+        let sides = changes.iter().flat_map(|change| [&change.before, &change.after]).flatten();
+        let blobs: Vec<Oid> = sides.filter(|entry| entry.kind.is_blob()).map(|entry| entry.oid).collect();
         store.prefetch(&blobs).await?;
-        let text = |entry: &Option<Entry>| -> Result<Option<String>, Failure> {
-            match entry.as_ref().filter(is_file) {
-                Some(entry) => Ok(Some(String::from_utf8_lossy(&store.blob(entry.oid)?).into_owned())),
-                None => Ok(None),
-            }
+        let compare = |change: &Change| {
+            let (before, after) = (side(&store, change.before.as_ref())?, side(&store, change.after.as_ref())?);
+            Ok(manifest_diff::file(&change.path, &before, &after, &[]))
         };
-        changes.iter().map(|change| Ok(FileChange { path: change.path.clone(), before: text(&change.before)?, after: text(&change.after)? })).collect()
+        changes.iter().map(compare).collect()
     }
 }
 

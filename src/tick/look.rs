@@ -16,7 +16,8 @@ use crate::freight::assemble::{self, Automatic, NoFreight};
 use crate::git::{RefPattern, Store};
 use crate::ledger::{Chain, RecordPath, Scope};
 use crate::model::{
-    CommitSelectionStrategy, DiscoveredArtifacts, FailingSource, Freight, GitDiscovery, GitSubscription, Project, Source, Warehouse, WarehouseName, WarehouseStatus,
+    CommitSelectionStrategy, DiscoveredArtifacts, FailingSource, Freight, GitDiscovery, GitSubscription, Project, Source, Warehouse, WarehouseName,
+    WarehouseStatus,
 };
 
 /// What a warehouse found, or why it could not look.
@@ -32,7 +33,8 @@ pub async fn look(world: &World, project: &Project, chain: &mut Chain<'static>, 
     chain.state().load(&[Scope::Project(project.name.clone())]).await?;
     for (name, found) in discover(world, project, None).await {
         let Some(warehouse) = project.warehouses.get(&name) else { continue };
-        let known = required(chain.state(), || chain.state().warehouse(&project.name, &name)).await?.map(|record| record.status.clone()).unwrap_or_default();
+        let known =
+            required(chain.state(), || chain.state().warehouse(&project.name, &name)).await?.map(|record| record.status.clone()).unwrap_or_default();
         let (freight, status) = match found {
             Err(failure) => {
                 let status = failing(world, &known, &failure);
@@ -82,7 +84,8 @@ fn by_hand(project: &Project, warehouse: &WarehouseName, chain: &Chain<'_>) -> R
 fn failing(world: &World, known: &WarehouseStatus, failure: &Failure) -> WarehouseStatus {
     let mut status = known.clone();
     let since = known.failing.as_ref().and_then(|failing| failing.since).unwrap_or(world.occasion.now);
-    let last_good = known.failing.as_ref().map_or_else(|| known.discovered_artifacts.as_ref().and_then(|found| found.discovered_at), |failing| failing.last_good);
+    let last_good =
+        known.failing.as_ref().map_or_else(|| known.discovered_artifacts.as_ref().and_then(|found| found.discovered_at), |failing| failing.last_good);
     status.failing = Some(FailingSource { since: Some(since), last_good, reason: failure.message.clone() });
     status
 }
@@ -127,7 +130,8 @@ fn assemble(
         Automatic::None(reason) => {
             if !matches!(reason, NoFreight::Manual | NoFreight::CriteriaNotSatisfied { .. }) {
                 let reason = reason.to_string();
-                let since = known.failing.as_ref().filter(|failing| failing.reason == reason).and_then(|failing| failing.since).unwrap_or(world.occasion.now);
+                let since =
+                    known.failing.as_ref().filter(|failing| failing.reason == reason).and_then(|failing| failing.since).unwrap_or(world.occasion.now);
                 status.failing = Some(FailingSource { since: Some(since), last_good: None, reason: reason.clone() });
                 outcome.failing.push(FailingWarehouse { project: project.name.clone(), warehouse: warehouse.name(), reason, since: Some(since) });
             }
@@ -190,7 +194,11 @@ async fn look_at(world: &World, warehouse: &Warehouse, failed: &mut BTreeMap<Str
                     return Err(again(failure));
                 }
                 let finding = find(&store, git, world.occasion.now)?;
-                found.git.push(GitDiscovery { repo_url: git.repo_url.clone(), subscription_name: subscription.name.clone(), commits: finding.commits });
+                found.git.push(GitDiscovery {
+                    repo_url: git.repo_url.clone(),
+                    subscription_name: subscription.name.clone(),
+                    commits: finding.commits,
+                });
             }
             Source::Image(image) => return Err(not_yet("image", &image.repo_url)),
             Source::Chart(chart) => return Err(not_yet("chart", &chart.repo_url)),

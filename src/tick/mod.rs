@@ -54,7 +54,8 @@ pub async fn tick(world: &World, limits: &Limits) -> Result<(Outcome, Vec<Failur
         state.state = chain.state().clone();
     }
     outcome.notes.extend(world.stores.notes());
-    outcome.stats = Stats { git_processes: world.stores.stats().processes(), requests: 0, bytes_received: 0, seconds: started.elapsed().as_secs_f64() };
+    outcome.stats =
+        Stats { git_processes: world.stores.stats().processes(), requests: 0, bytes_received: 0, seconds: started.elapsed().as_secs_f64() };
     world.progress.finish();
     Ok((outcome, failures))
 }
@@ -153,6 +154,9 @@ struct Nothing {
 
 /// An occasion of this process: its id is unique among all ticks.
 pub fn occasion(now: jiff::Timestamp, actor: String) -> Occasion {
-    let run = format!("run-{}", ulid::Ulid::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), rand::random::<u128>() >> 48).to_string().to_lowercase());
+    let run = format!(
+        "run-{}",
+        ulid::Ulid::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), rand::random::<u128>() >> 48).to_string().to_lowercase()
+    );
     Occasion { now, run, actor }
 }

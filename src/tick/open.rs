@@ -165,7 +165,9 @@ impl World {
                     None => Settings::default(),
                 };
                 let mut files = Vec::new();
-                for (path, oid) in definition_blobs(&config_store, tree, &settings, &open.definitions)?.into_iter().filter(|(path, _)| path != SETTINGS) {
+                for (path, oid) in
+                    definition_blobs(&config_store, tree, &settings, &open.definitions)?.into_iter().filter(|(path, _)| path != SETTINGS)
+                {
                     if !config_store.has(oid) {
                         config_store.prefetch(&[oid]).await?;
                     }
@@ -185,21 +187,30 @@ impl World {
         let registry = Registry::built_in();
         let mut loaded = load_definitions(&files, open.local, &open.occasion);
         if !loaded.is_usable() {
-            return Err(CannotOpen::Files(Box::new(Unusable { diagnostics: std::mem::take(&mut loaded.diagnostics), sources: std::mem::take(&mut loaded.sources) })));
+            return Err(CannotOpen::Files(Box::new(Unusable {
+                diagnostics: std::mem::take(&mut loaded.diagnostics),
+                sources: std::mem::take(&mut loaded.sources),
+            })));
         }
         let projects = std::mem::take(&mut loaded.projects);
         if let Some(wanted) = &open.project
             && !projects.iter().any(|project| project.name == wanted.as_str())
         {
             let names: Vec<String> = projects.iter().map(|project| format!("`{}`", project.name)).collect();
-            return Err(Failure::new(FailureKind::Usage, format!("there is no project `{wanted}`")).hint(format!("the projects are {}", names.join(", "))).into());
+            return Err(Failure::new(FailureKind::Usage, format!("there is no project `{wanted}`"))
+                .hint(format!("the projects are {}", names.join(", ")))
+                .into());
         }
         let signer = signer(&settings)?;
         let author = Author { name: settings.git.author.name.clone(), email: settings.git.author.email.clone(), signer: signer.clone() };
         let branch = StoredBranch::new(Arc::clone(&ledger_store), &settings.ledger.branch, author)?;
         let pins = Pins { root: settings.ledger.root.clone(), trusted_keys: settings.ledger.trusted_keys.clone() };
         let ledger = Ledger::new(Arc::new(branch), pins, crate::report::ledger_readme::render);
-        let maps = settings.secrets.iter().map(|(name, keys)| (name.clone(), keys.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect())).collect();
+        let maps = settings
+            .secrets
+            .iter()
+            .map(|(name, keys)| (name.clone(), keys.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect()))
+            .collect();
         Ok(Self {
             forges: super::forges::directory(&settings, credentials(&settings, &env), &env),
             stores,
@@ -233,7 +244,10 @@ impl World {
         let mut wanted = self.wanted_projects();
         match (wanted.next(), wanted.next()) {
             (Some(project), None) => Ok(project),
-            (None, _) => Err(Failure::new(FailureKind::Config, "there are no definitions").hint("`consign init` writes a start; definitions live in `.consign/`")),
+            (None, _) => {
+                Err(Failure::new(FailureKind::Config, "there are no definitions")
+                    .hint("`consign init` writes a start; definitions live in `.consign/`"))
+            }
             _ => Err(Failure::new(FailureKind::Usage, "there are several projects").hint("say which with `--project NAME`")),
         }
     }
@@ -250,7 +264,8 @@ impl World {
                 let known: BTreeSet<&str> = self.wanted_projects().flat_map(|project| project.stages.keys().map(|name| name.as_str())).collect();
                 let near = crate::diagnostic::nearest(stage, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
                 let all = known.into_iter().collect::<Vec<_>>().join(", ");
-                Err(Failure::new(FailureKind::Usage, format!("there is no stage `{stage}`")).hint(near.unwrap_or_else(|| format!("the stages are: {all}"))))
+                Err(Failure::new(FailureKind::Usage, format!("there is no stage `{stage}`"))
+                    .hint(near.unwrap_or_else(|| format!("the stages are: {all}"))))
             }
             _ => Err(Failure::new(FailureKind::Usage, format!("several projects have a stage `{stage}`")).hint("say which with `--project NAME`")),
         }
@@ -295,7 +310,10 @@ pub fn credentials(settings: &Settings, env: &Arc<BTreeMap<String, String>>) -> 
     Arc::new(move |url: &RemoteUrl| {
         let found = rules.iter().find(|rule| matches_address(&rule.url, url.as_str()));
         if let Some(rule) = found {
-            return Some(crate::git::Credential { username: rule.username.expose().to_owned(), password: crate::git::Secret::new(rule.password.expose()) });
+            return Some(crate::git::Credential {
+                username: rule.username.expose().to_owned(),
+                password: crate::git::Secret::new(rule.password.expose()),
+            });
         }
         let (server, repository, token) = (env.get("GITHUB_SERVER_URL")?, env.get("GITHUB_REPOSITORY")?, env.get("GITHUB_TOKEN")?);
         let own = crate::freight::url::git(&format!("{server}/{repository}"));
@@ -330,7 +348,8 @@ pub fn signer(settings: &Settings) -> Result<Option<Signer>, Failure> {
 async fn config_tip(store: &Arc<Store>, branch: &str, url: &str) -> Result<Oid, Failure> {
     let name = if branch.is_empty() {
         store.default_branch().await?.ok_or_else(|| {
-            Failure::new(FailureKind::Config, format!("the config repository `{url}` is empty")).hint("commit definitions and push; `consign init` writes a start")
+            Failure::new(FailureKind::Config, format!("the config repository `{url}` is empty"))
+                .hint("commit definitions and push; `consign init` writes a start")
         })?
     } else {
         ledger_reference(branch)
@@ -423,7 +442,8 @@ pub fn files_on_disk(root: &Path, settings: &Settings, instead: &[String]) -> Re
         let mut open = vec![root.join(folder)];
         while let Some(path) = open.pop() {
             let unreadable = |error: std::io::Error| {
-                Failure::new(FailureKind::Config, format!("cannot read `{}`: {error}", path.display())).hint("`consign init` writes a start; `--definitions PATH` names another folder")
+                Failure::new(FailureKind::Config, format!("cannot read `{}`: {error}", path.display()))
+                    .hint("`consign init` writes a start; `--definitions PATH` names another folder")
             };
             if path.is_dir() {
                 for entry in std::fs::read_dir(&path).map_err(unreadable)? {
@@ -439,4 +459,3 @@ pub fn files_on_disk(root: &Path, settings: &Settings, instead: &[String]) -> Re
     }
     Ok(files)
 }
-

@@ -239,7 +239,8 @@ fn origin(store: &Store, commit: Oid) -> Result<Option<Oid>, Failure> {
     Ok(None)
 }
 
-fn side(store: &Store, entry: Option<&Entry>) -> Result<Side, Failure> {
+/// What stands at a path, as far as it can be shown.
+pub(super) fn side(store: &Store, entry: Option<&Entry>) -> Result<Side, Failure> {
     let Some(entry) = entry else { return Ok(Side::Absent) };
     if !entry.kind.is_blob() {
         return Ok(Side::Opaque("a submodule".into()));

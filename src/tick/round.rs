@@ -121,7 +121,8 @@ impl<'w, 'c> Rounds<'w, 'c> {
     pub(super) fn plan(&mut self, view: &View) -> Result<Plan, Failure> {
         let settings = super::view::plan_settings(&self.world.settings);
         let inputs = self.world.inputs(self.project, view, &settings, &self.ancestry);
-        let answers: Vec<_> = plan::ancestry::questions(&inputs).into_iter().filter_map(|question| Some((self.world.contains(&question)?, question))).collect();
+        let answers: Vec<_> =
+            plan::ancestry::questions(&inputs).into_iter().filter_map(|question| Some((self.world.contains(&question)?, question))).collect();
         for (contained, question) in answers {
             self.ancestry.insert(&question, contained);
         }
@@ -192,7 +193,8 @@ impl<'w, 'c> Rounds<'w, 'c> {
     }
 
     async fn end(&mut self, view: &View, stage: &StageName, name: &PromotionName, phase: PromotionPhase, reason: &str) -> Result<bool, Stop> {
-        let freight = view.promotions.iter().find(|promotion| promotion.name() == *name).map(|promotion| promotion.spec.freight.clone()).unwrap_or_default();
+        let freight =
+            view.promotions.iter().find(|promotion| promotion.name() == *name).map(|promotion| promotion.spec.freight.clone()).unwrap_or_default();
         let place = self.place(view, stage, name, &view.alias(&freight));
         transitions::end_promotion(self.chain, &place, phase, reason).await?;
         if let Some(promotion) = view.promotions.iter().find(|promotion| promotion.name() == *name) {
@@ -204,7 +206,14 @@ impl<'w, 'c> Rounds<'w, 'c> {
     }
 
     fn place(&self, _view: &View, stage: &StageName, name: &PromotionName, alias: &str) -> Place {
-        Place { key: name.to_string(), project: self.project.name.clone(), stage: stage.clone(), name: name.clone(), alias: alias.to_owned(), claimed: false }
+        Place {
+            key: name.to_string(),
+            project: self.project.name.clone(),
+            stage: stage.clone(),
+            name: name.clone(),
+            alias: alias.to_owned(),
+            claimed: false,
+        }
     }
 
     async fn create(&mut self, stage: &StageName, freight: &crate::model::FreightName, reason: &str, view: &View) -> Result<bool, Failure> {
@@ -342,7 +351,8 @@ impl<'w, 'c> Rounds<'w, 'c> {
         }
         for (stage, until) in soaking {
             let held = plan.held.iter().find(|held| held.stage == stage);
-            let detail = held.and_then(|held| held.gates.iter().find(|gate| gate.opens_at.is_some())).map(|gate| gate.detail.clone()).unwrap_or_default();
+            let detail =
+                held.and_then(|held| held.gates.iter().find(|gate| gate.opens_at.is_some())).map(|gate| gate.detail.clone()).unwrap_or_default();
             self.outcome.waiting.push(Waiting { project: self.project.name.clone(), stage, reason: detail, until: Some(until) });
         }
         Ok(())

@@ -17,11 +17,11 @@ use crate::git::{Crew, Member, PlainFlush};
 use crate::ledger::{Chain, State, Stop};
 use crate::model::{FreightReference, Project, Promotion, PromotionStep};
 use crate::plan::bookkeeping;
+use crate::promote;
 use crate::promote::engine::{self, Clock, Engine, Requeue, Scope};
 use crate::promote::expressions::Evaluator;
 use crate::promote::step::Doors;
 use crate::promote::tools::Tools;
-use crate::promote;
 use crate::promote::workspace::{GitAccess, Identity, Integration, Workspace};
 
 /// How long a claim holds unless it is renewed.
@@ -109,20 +109,13 @@ pub async fn all(world: &World, project: &Project, view: &View, state: &State, j
     let known = view.promotions.iter().flat_map(|promotion| promotion.status.consign.proposals.clone()).collect();
     let book = Book { known: Arc::new(known), last_number: Arc::new(AtomicU64::new(highest)), opened: Arc::default() };
     let members: Vec<(Job, Member)> = jobs.into_iter().map(|job| (job, crew.join())).collect();
-    let runs = members.into_iter().map(|(job, member)| one(world, project, view, &shared, Book { opened: Arc::default(), ..book.clone() }, job, member));
+    let runs =
+        members.into_iter().map(|(job, member)| one(world, project, view, &shared, Book { opened: Arc::default(), ..book.clone() }, job, member));
     join_all(runs).await.into_iter().collect()
 }
 
 #[allow(clippy::too_many_arguments)]
-async fn one(
-    world: &World,
-    project: &Project,
-    view: &View,
-    shared: &Shared,
-    book: Book,
-    job: Job,
-    member: Member,
-) -> Result<Ran, Failure> {
+async fn one(world: &World, project: &Project, view: &View, shared: &Shared, book: Book, job: Job, member: Member) -> Result<Ran, Failure> {
     let Job { mut promotion, place, optimistic, created, rehearsal } = job;
     let before = promotion.status.clone();
     prepare(project, view, &mut promotion);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::ledger::{Chain, Draft, NewPromotion, RecordPath, Stop};
 use crate::model::{
-    Freight, FreightName, FreightStatus, ProjectName, Promotion, PromotionName, PromotionPhase, PromotionStatus, StageName, StageStatus, VerificationInfo,
-    WarehouseName, WarehouseStatus,
+    Freight, FreightName, FreightStatus, ProjectName, Promotion, PromotionName, PromotionPhase, PromotionStatus, StageName, StageStatus,
+    VerificationInfo, WarehouseName, WarehouseStatus,
 };
 use crate::plan::bookkeeping;
 use crate::promote::step::{RecordChange, set_metadata};
@@ -113,7 +113,13 @@ pub fn is_derived(key: &str) -> bool {
 ///
 /// # Errors
 /// Stale, if the record is not the one planned on.
-pub async fn record_freight(chain: &mut Chain<'_>, project: &ProjectName, freight: &FreightName, status: FreightStatus, verified_in: Vec<StageName>) -> Result<(), Stop> {
+pub async fn record_freight(
+    chain: &mut Chain<'_>,
+    project: &ProjectName,
+    freight: &FreightName,
+    status: FreightStatus,
+    verified_in: Vec<StageName>,
+) -> Result<(), Stop> {
     let path = RecordPath::Freight(project.clone(), freight.clone());
     let planned_on = chain.state().version(&path)?;
     let key = format!("{DERIVED}{project}/freight/{freight}");
@@ -141,7 +147,14 @@ pub async fn record_freight(chain: &mut Chain<'_>, project: &ProjectName, freigh
 ///
 /// # Errors
 /// Stale, if the record is not the one planned on.
-pub async fn create_promotion(chain: &mut Chain<'_>, key: &str, project: &ProjectName, promotion: Promotion, alias: &str, reason: &str) -> Result<PromotionName, Stop> {
+pub async fn create_promotion(
+    chain: &mut Chain<'_>,
+    key: &str,
+    project: &ProjectName,
+    promotion: Promotion,
+    alias: &str,
+    reason: &str,
+) -> Result<PromotionName, Stop> {
     let planned_on = chain.state().version(&RecordPath::Stage(project.clone(), promotion.spec.stage.clone()))?;
     let sentence = format!("promote {alias} to {}: {}", promotion.spec.stage, words::one_line(reason, 120));
     let project = project.clone();
@@ -158,7 +171,14 @@ pub async fn create_promotion(chain: &mut Chain<'_>, key: &str, project: &Projec
 ///
 /// # Errors
 /// Stale, if another tick has it.
-pub async fn claim(chain: &mut Chain<'_>, key: &str, project: &ProjectName, stage: &StageName, name: &PromotionName, until: jiff::Timestamp) -> Result<(), Stop> {
+pub async fn claim(
+    chain: &mut Chain<'_>,
+    key: &str,
+    project: &ProjectName,
+    stage: &StageName,
+    name: &PromotionName,
+    until: jiff::Timestamp,
+) -> Result<(), Stop> {
     let (project, stage, name) = (project.clone(), stage.clone(), name.clone());
     chain
         .apply(key, move |draft| {
@@ -293,7 +313,13 @@ pub async fn supersede(chain: &mut Chain<'_>, project: &ProjectName, stage: &Sta
 ///
 /// # Errors
 /// Stale, if another tick has moved it meanwhile.
-pub async fn record_verification(chain: &mut Chain<'_>, project: &ProjectName, stage: &StageName, info: VerificationInfo, log: String) -> Result<(), Stop> {
+pub async fn record_verification(
+    chain: &mut Chain<'_>,
+    project: &ProjectName,
+    stage: &StageName,
+    info: VerificationInfo,
+    log: String,
+) -> Result<(), Stop> {
     let planned_on = chain.state().version(&RecordPath::Stage(project.clone(), stage.clone()))?;
     let key = format!("{project}/stage/{stage}");
     let (project, stage, info) = (project.clone(), stage.clone(), Arc::new(info));

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
+use super::World;
 use super::scope::Shared;
 use super::view::View;
-use super::World;
 use crate::config::JobRunner;
 use crate::diagnostic::Failure;
 use crate::expr::{self, Context, Secrets, Site};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Failure;
 use crate::ledger::{RecordPath, Scope, State, Stop};
-use crate::model::{Freight, FreightName, ProjectName, Promotion, PromotionName, Project, StageName, StageStatus, WarehouseName, WarehouseStatus};
+use crate::model::{Freight, FreightName, Project, ProjectName, Promotion, PromotionName, StageName, StageStatus, WarehouseName, WarehouseStatus};
 use crate::plan;
 
 /// The records of one project that a plan needs: not all there are.
@@ -48,7 +48,8 @@ impl View {
     }
 
     async fn read_freight(&mut self, state: &State, project: &ProjectName) -> Result<(), Failure> {
-        let mut names: Vec<FreightName> = self.warehouses.values().flat_map(|warehouse| warehouse.freight.iter().map(|live| live.name.clone())).collect();
+        let mut names: Vec<FreightName> =
+            self.warehouses.values().flat_map(|warehouse| warehouse.freight.iter().map(|live| live.name.clone())).collect();
         let held = self.stages.values().filter_map(StageStatus::current_freight).flat_map(|held| held.items.values().map(|item| item.name.clone()));
         names.extend(held);
         names.sort();

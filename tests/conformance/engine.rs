@@ -14,8 +14,8 @@ use consign::config::admission::{Layer, NamespaceState, World, admit};
 use consign::diagnostic::Failure;
 use consign::expr::Context;
 use consign::model::{
-    Freight, FreightCollection, FreightStatus, GoDuration, HealthCheck, ProjectName, Promotion, PromotionPhase, PromotionStatus, PromotionTask, Stage, StepStatus,
-    TaskKind, Warehouse, WarehouseName,
+    Freight, FreightCollection, FreightStatus, GoDuration, HealthCheck, ProjectName, Promotion, PromotionPhase, PromotionStatus, PromotionTask,
+    Stage, StepStatus, TaskKind, Warehouse, WarehouseName,
 };
 use consign::promote::engine::{self, Clock, Engine, Outcome as Tick, Requeue};
 use consign::promote::expressions::Evaluator;
@@ -111,7 +111,12 @@ async fn play(case: &Value) -> Result<Value, String> {
         .into_iter()
         .flatten()
         .filter(|object| object["kind"] == "ConfigMap")
-        .map(|object| Ok((object["metadata"]["name"].as_str().unwrap_or_default().to_owned(), serde_json::from_value(object["data"].clone()).map_err(|error| error.to_string())?)))
+        .map(|object| {
+            Ok((
+                object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+                serde_json::from_value(object["data"].clone()).map_err(|error| error.to_string())?,
+            ))
+        })
         .collect::<Result<_, String>>()?;
     let project = ProjectName::new(stage.metadata.namespace.as_str());
     let mut workspace = Workspace::temporary().map_err(|failure| failure.message)?;
@@ -148,7 +153,13 @@ async fn play(case: &Value) -> Result<Value, String> {
                 let mut base = Context::default();
                 base.config_maps = Arc::new(config_maps.clone());
                 base.stage_metadata = Arc::new([(stage.name(), objects.stage_metadata(&stage.name()).unwrap_or_default())].into());
-                base.freight_status = Arc::new([(freight.name(), FreightStatus { metadata: objects.freight_metadata(&freight.name()).unwrap_or_default(), ..freight.status.clone() })].into());
+                base.freight_status = Arc::new(
+                    [(
+                        freight.name(),
+                        FreightStatus { metadata: objects.freight_metadata(&freight.name()).unwrap_or_default(), ..freight.status.clone() },
+                    )]
+                    .into(),
+                );
                 base.now = now;
                 let evaluator = Evaluator {
                     base,
@@ -458,10 +469,9 @@ impl Step for Scripted {
             message: script["message"].as_str().unwrap_or_default().to_owned(),
             error: script["error"].as_str().map(|message| StepError { message: message.to_owned(), terminal: script["terminal"] == true }),
             retry_after: script["retryAfter"].as_str().map(|wait| wait.parse::<GoDuration>().expect("a duration").unsigned()),
-            health_check: script.get("healthCheck").map(|check| HealthCheck {
-                uses: check["kind"].as_str().unwrap_or_default().to_owned(),
-                config: check["input"].clone(),
-            }),
+            health_check: script
+                .get("healthCheck")
+                .map(|check| HealthCheck { uses: check["kind"].as_str().unwrap_or_default().to_owned(), config: check["input"].clone() }),
             ..StepResult::with_status(status)
         })
     }

@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use consign::diagnostic::Failure;
-use consign::model::{FreightReference, Origin, ProjectName, PromotionName, StageName, Warehouse, WarehouseName};
 use consign::git::{Crew, PlainFlush, Settings, Stores};
+use consign::model::{FreightReference, Origin, ProjectName, PromotionName, StageName, Warehouse, WarehouseName};
 use consign::promote::step::{Doors, StepResult, StepRun};
 use consign::promote::steps::{Registry, config};
 use consign::promote::workspace::{GitAccess, Identity, Workspace};

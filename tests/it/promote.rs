@@ -35,7 +35,8 @@ struct Shop {
 impl Shop {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let repository = Repository::init_opts(folder.path().join("config.git"), git2::RepositoryInitOptions::new().bare(true).initial_head("main")).unwrap();
+        let repository =
+            Repository::init_opts(folder.path().join("config.git"), git2::RepositoryInitOptions::new().bare(true).initial_head("main")).unwrap();
         let mut config = repository.config().unwrap();
         config.set_bool("uploadpack.allowFilter", true).unwrap();
         config.set_bool("uploadpack.allowAnySHA1InWant", true).unwrap();
@@ -97,7 +98,20 @@ fn commit(repository: &Repository, branch: &str, files: &[(&str, &str)]) -> Oid 
         let time = IndexTime::new(0, 0);
         let id = repository.blob(content.as_bytes()).unwrap();
         index
-            .add(&IndexEntry { ctime: time, mtime: time, dev: 0, ino: 0, mode: 0o100_644, uid: 0, gid: 0, file_size: 0, id, flags: 0, flags_extended: 0, path: path.as_bytes().to_vec() })
+            .add(&IndexEntry {
+                ctime: time,
+                mtime: time,
+                dev: 0,
+                ino: 0,
+                mode: 0o100_644,
+                uid: 0,
+                gid: 0,
+                file_size: 0,
+                id,
+                flags: 0,
+                flags_extended: 0,
+                path: path.as_bytes().to_vec(),
+            })
             .unwrap();
     }
     let tree = repository.find_tree(index.write_tree_to(repository).unwrap()).unwrap();
@@ -106,7 +120,13 @@ fn commit(repository: &Repository, branch: &str, files: &[(&str, &str)]) -> Oid 
 }
 
 async fn tick(promotion: &Promotion, workspace: &mut Workspace, at: &str) -> Outcome {
-    let evaluator = Evaluator { base: Context::default(), project: "shop".into(), ui_base_url: String::new(), freight_alias: String::new(), requested: Vec::new() };
+    let evaluator = Evaluator {
+        base: Context::default(),
+        project: "shop".into(),
+        ui_base_url: String::new(),
+        freight_alias: String::new(),
+        requested: Vec::new(),
+    };
     let engine = Engine {
         registry: &Registry::built_in(),
         expressions: &evaluator,
@@ -143,7 +163,10 @@ async fn a_lazy_folder_and_a_full_one_give_the_same_commits() {
         let mut workspace = shop.workspace("cache");
         if full {
             // As an external tool would see it: everything is on disk before the first edit.
-            let clone = Promotion { spec: consign::model::PromotionSpec { steps: promotion.spec.steps[..1].to_vec(), ..promotion.spec.clone() }, ..promotion.clone() };
+            let clone = Promotion {
+                spec: consign::model::PromotionSpec { steps: promotion.spec.steps[..1].to_vec(), ..promotion.spec.clone() },
+                ..promotion.clone()
+            };
             let outcome = tick(&clone, &mut workspace, "2026-03-02T09:00:00Z").await;
             assert_eq!(outcome.status.phase, PromotionPhase::Succeeded, "{}", outcome.status.message);
             assert!(workspace.complete().await.unwrap());
@@ -200,7 +223,8 @@ async fn a_promotion_that_waited_restores_its_commits_instead_of_making_new_ones
     let tip = repository.find_commit(shop.tip("env/uat").unwrap()).unwrap();
     assert_eq!(tip.parent_id(0).unwrap(), pushed, "the new commit stands on the one that was approved");
     let tree = tip.tree().unwrap();
-    let text = |path: &str| String::from_utf8(repository.find_blob(tree.get_path(Path::new(path)).unwrap().id()).unwrap().content().to_vec()).unwrap();
+    let text =
+        |path: &str| String::from_utf8(repository.find_blob(tree.get_path(Path::new(path)).unwrap().id()).unwrap().content().to_vec()).unwrap();
     assert_eq!(text("apps/web/values.yaml"), "image:\n  tag: 1.1.0 # the release\n");
     assert_eq!(text("more.txt"), "more\n");
     assert_eq!(shop.tip("bumped"), bumped);

@@ -12,24 +12,40 @@ pub(super) static TABLE: &[Builtin] = &[
     ruled("last", |n| element_rule("last", n), |a, _| Ok(end(&a[0], -1))),
     Builtin { name: "get", shape: Shape::Plain, signature: Signature::Get, run: Run::Plain(|a, _| get(&a[0], &a[1])) },
     ruled("take", take_rule, take),
-    ruled("keys", |n| map_rule("cannot get keys from", n), |a, m| {
-        let pairs = pairs(&a[0], m).ok_or_else(|| format!("cannot get keys from {}", a[0].type_name()))??;
-        Ok(Value::list(pairs.into_iter().map(|(key, _)| key).collect()))
-    }),
-    ruled("values", |n| map_rule("cannot get values from", n), |a, m| {
-        let pairs = pairs(&a[0], m).ok_or_else(|| format!("cannot get values from {}", a[0].type_name()))??;
-        Ok(Value::list(pairs.into_iter().map(|(_, value)| value).collect()))
-    }),
-    ruled("toPairs", |n| map_rule("cannot transform to pairs:", n), |a, m| {
-        let pairs = pairs(&a[0], m).ok_or_else(|| format!("cannot transform {} to pairs", a[0].type_name()))??;
-        Ok(Value::list(pairs.into_iter().map(|(key, value)| Value::list(vec![key, value])).collect()))
-    }),
+    ruled(
+        "keys",
+        |n| map_rule("cannot get keys from", n),
+        |a, m| {
+            let pairs = pairs(&a[0], m).ok_or_else(|| format!("cannot get keys from {}", a[0].type_name()))??;
+            Ok(Value::list(pairs.into_iter().map(|(key, _)| key).collect()))
+        },
+    ),
+    ruled(
+        "values",
+        |n| map_rule("cannot get values from", n),
+        |a, m| {
+            let pairs = pairs(&a[0], m).ok_or_else(|| format!("cannot get values from {}", a[0].type_name()))??;
+            Ok(Value::list(pairs.into_iter().map(|(_, value)| value).collect()))
+        },
+    ),
+    ruled(
+        "toPairs",
+        |n| map_rule("cannot transform to pairs:", n),
+        |a, m| {
+            let pairs = pairs(&a[0], m).ok_or_else(|| format!("cannot transform {} to pairs", a[0].type_name()))??;
+            Ok(Value::list(pairs.into_iter().map(|(key, value)| Value::list(vec![key, value])).collect()))
+        },
+    ),
     ruled("fromPairs", from_pairs_rule, from_pairs),
-    ruled("reverse", |n| list_rule("reverse", n), |a, m| {
-        let items = items("reverse", &a[0])?;
-        m.budget.elements(items.len())?;
-        Ok(Value::list(items.into_iter().rev().collect()))
-    }),
+    ruled(
+        "reverse",
+        |n| list_rule("reverse", n),
+        |a, m| {
+            let items = items("reverse", &a[0])?;
+            m.budget.elements(items.len())?;
+            Ok(Value::list(items.into_iter().rev().collect()))
+        },
+    ),
     ruled("uniq", |n| list_rule("uniq", n), uniq),
     ruled("concat", concat_rule, |a, m| {
         let mut all = Vec::new();
@@ -40,23 +56,23 @@ pub(super) static TABLE: &[Builtin] = &[
         }
         Ok(Value::list(all))
     }),
-    ruled("flatten", |n| list_rule("flatten", n), |a, m| {
-        items("flatten", &a[0])?;
-        let mut flat = Vec::new();
-        flatten(&a[0], &mut flat, m)?;
-        Ok(Value::list(flat))
-    }),
+    ruled(
+        "flatten",
+        |n| list_rule("flatten", n),
+        |a, m| {
+            items("flatten", &a[0])?;
+            let mut flat = Vec::new();
+            flatten(&a[0], &mut flat, m)?;
+            Ok(Value::list(flat))
+        },
+    ),
     plain("sort", &[&[Type::List, Type::Text], &[Type::List]], Type::List, sort),
 ];
 
 fn list_rule(name: &str, natures: &[Nature]) -> Result<Nature, String> {
     super::count(natures, 1)?;
     let nature = &natures[0];
-    if nature.is_list() || nature.is_unknown() {
-        Ok(Type::List.into())
-    } else {
-        Err(format!("cannot {name} {nature}; `{name}` takes a list"))
-    }
+    if nature.is_list() || nature.is_unknown() { Ok(Type::List.into()) } else { Err(format!("cannot {name} {nature}; `{name}` takes a list")) }
 }
 
 fn element_rule(name: &str, natures: &[Nature]) -> Result<Nature, String> {
@@ -253,12 +269,7 @@ pub(in crate::expr) fn descending(order: &Value) -> Result<bool, String> {
 }
 
 /// Sorts by a key, keeping the order of equal ones; an error if two keys have no order.
-pub(in crate::expr) fn sorted<T>(
-    mut items: Vec<T>,
-    descending: bool,
-    budget: &Budget,
-    key: impl Fn(&T) -> &Value,
-) -> Result<Vec<T>, String> {
+pub(in crate::expr) fn sorted<T>(mut items: Vec<T>, descending: bool, budget: &Budget, key: impl Fn(&T) -> &Value) -> Result<Vec<T>, String> {
     let comparisons = (items.len() as u64).saturating_mul(u64::from(items.len().max(2).ilog2()) + 1);
     budget.spend(comparisons)?;
     // having an order is an equivalence between types, so looking at neighbours is enough

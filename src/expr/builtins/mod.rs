@@ -113,10 +113,9 @@ pub(super) use collections::{descending, sorted};
 /// The argument as text.
 fn text<'a>(name: &str, arguments: &'a [Value], index: usize) -> Result<&'a str, String> {
     match arguments.get(index) {
-        Some(value) => value
-            .as_text()
-            .map(AsRef::as_ref)
-            .ok_or_else(|| format!("cannot use {} as argument (type string) to call `{name}`", value.type_name())),
+        Some(value) => {
+            value.as_text().map(AsRef::as_ref).ok_or_else(|| format!("cannot use {} as argument (type string) to call `{name}`", value.type_name()))
+        }
         None => Err(format!("not enough arguments to call `{name}`")),
     }
 }
@@ -128,11 +127,7 @@ fn integer(name: &str, arguments: &[Value], index: usize) -> Result<i64, String>
 }
 
 fn count(natures: &[Nature], expected: usize) -> Result<(), String> {
-    if natures.len() == expected {
-        Ok(())
-    } else {
-        Err(format!("invalid number of arguments (expected {expected}, got {})", natures.len()))
-    }
+    if natures.len() == expected { Ok(()) } else { Err(format!("invalid number of arguments (expected {expected}, got {})", natures.len())) }
 }
 
 #[cfg(test)]

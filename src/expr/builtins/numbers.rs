@@ -7,11 +7,15 @@ use crate::expr::ops;
 const I: Type = Type::Int;
 
 pub(super) static TABLE: &[Builtin] = &[
-    ruled("abs", |n| number_rule("abs", n, None), |a, _| match &a[0] {
-        Value::Int(int) => Ok(Value::Int(int.wrapping_abs())),
-        Value::Float(float) => Ok(Value::Float(float.abs())),
-        other => Err(format!("invalid argument for abs (type {})", other.type_name())),
-    }),
+    ruled(
+        "abs",
+        |n| number_rule("abs", n, None),
+        |a, _| match &a[0] {
+            Value::Int(int) => Ok(Value::Int(int.wrapping_abs())),
+            Value::Float(float) => Ok(Value::Float(float.abs())),
+            other => Err(format!("invalid argument for abs (type {})", other.type_name())),
+        },
+    ),
     ruled("ceil", |n| number_rule("ceil", n, Some(Nature::Float)), |a, _| rounded("ceil", &a[0], f64::ceil)),
     ruled("floor", |n| number_rule("floor", n, Some(Nature::Float)), |a, _| rounded("floor", &a[0], f64::floor)),
     ruled("round", |n| number_rule("round", n, Some(Nature::Float)), |a, _| rounded("round", &a[0], f64::round)),
@@ -19,24 +23,32 @@ pub(super) static TABLE: &[Builtin] = &[
     ruled("float", |n| conversion_rule("float", n, Nature::Float), float),
     ruled("max", |n| aggregate_rule("max", n), |a, m| extreme("max", a, m, std::cmp::Ordering::is_lt, true)),
     ruled("min", |n| aggregate_rule("min", n), |a, m| extreme("min", a, m, std::cmp::Ordering::is_gt, true)),
-    ruled("mean", |n| aggregate_rule("mean", n), |a, m| {
-        let mut numbers = Vec::new();
-        collect("mean", a, m, &mut numbers)?;
-        #[allow(clippy::cast_precision_loss)]
-        let count = numbers.len() as f64;
-        Ok(Value::Float(if numbers.is_empty() { 0.0 } else { numbers.iter().sum::<f64>() / count }))
-    }),
-    ruled("median", |n| aggregate_rule("median", n), |a, m| {
-        let mut numbers = Vec::new();
-        collect("median", a, m, &mut numbers)?;
-        numbers.sort_by(f64::total_cmp);
-        let middle = numbers.len() / 2;
-        Ok(Value::Float(match numbers.len() {
-            0 => 0.0,
-            length if length % 2 == 1 => numbers[middle],
-            _ => f64::midpoint(numbers[middle - 1], numbers[middle]),
-        }))
-    }),
+    ruled(
+        "mean",
+        |n| aggregate_rule("mean", n),
+        |a, m| {
+            let mut numbers = Vec::new();
+            collect("mean", a, m, &mut numbers)?;
+            #[allow(clippy::cast_precision_loss)]
+            let count = numbers.len() as f64;
+            Ok(Value::Float(if numbers.is_empty() { 0.0 } else { numbers.iter().sum::<f64>() / count }))
+        },
+    ),
+    ruled(
+        "median",
+        |n| aggregate_rule("median", n),
+        |a, m| {
+            let mut numbers = Vec::new();
+            collect("median", a, m, &mut numbers)?;
+            numbers.sort_by(f64::total_cmp);
+            let middle = numbers.len() / 2;
+            Ok(Value::Float(match numbers.len() {
+                0 => 0.0,
+                length if length % 2 == 1 => numbers[middle],
+                _ => f64::midpoint(numbers[middle - 1], numbers[middle]),
+            }))
+        },
+    ),
     plain("bitand", &[&[I, I]], I, |a, _| bits("bitand", a, |x, y| Ok(x & y))),
     plain("bitor", &[&[I, I]], I, |a, _| bits("bitor", a, |x, y| Ok(x | y))),
     plain("bitxor", &[&[I, I]], I, |a, _| bits("bitxor", a, |x, y| Ok(x ^ y))),

@@ -215,9 +215,8 @@ fn join(arguments: &[Value], machinery: &mut Machinery<'_>) -> Result<Value, Str
     let glue = if arguments.len() > 1 { text("join", arguments, 1)? } else { "" };
     let mut joined = String::new();
     for (index, item) in list.items.iter().enumerate() {
-        let item = item
-            .as_text()
-            .ok_or_else(|| format!("cannot join {}; turn the elements into text with `map(..., string(#))`", item.type_name()))?;
+        let item =
+            item.as_text().ok_or_else(|| format!("cannot join {}; turn the elements into text with `map(..., string(#))`", item.type_name()))?;
         machinery.budget.text(item.len() + glue.len())?;
         if index > 0 {
             joined.push_str(glue);

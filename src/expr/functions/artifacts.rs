@@ -42,11 +42,7 @@ fn origin_of(scope: &Scope<'_>, what: &str, fits: impl Fn(&Subscription) -> bool
 }
 
 /// The first artifact of that origin's freight that fits.
-fn of_origin(
-    scope: &Scope<'_>,
-    origin: &WarehouseName,
-    find: impl Fn(&FreightReference) -> Option<Value>,
-) -> Value {
+fn of_origin(scope: &Scope<'_>, origin: &WarehouseName, find: impl Fn(&FreightReference) -> Option<Value>) -> Value {
     scope.context.freight.iter().find(|freight| freight.origin.name == *origin).and_then(find).unwrap_or_default()
 }
 
@@ -115,9 +111,7 @@ pub(super) fn chart(arguments: &[Value], scope: &Scope<'_>, _: &Budget) -> Resul
             format!("chart from repository `{url}` not found in referenced Freight{hint}")
         })?,
     };
-    Ok(of_origin(scope, &origin, |freight| {
-        freight.charts.iter().find(|chart| chart.repo_url == url && chart.name == name).map(records::chart)
-    }))
+    Ok(of_origin(scope, &origin, |freight| freight.charts.iter().find(|chart| chart.repo_url == url && chart.name == name).map(records::chart)))
 }
 
 /// `artifactFrom(subscriptionName[, origin])`: artifacts of generic subscriptions only.
@@ -125,14 +119,10 @@ pub(super) fn artifact(arguments: &[Value], scope: &Scope<'_>, _: &Budget) -> Re
     let name = text_argument("artifactFrom", arguments, 0)?;
     let origin = match arguments.get(1) {
         Some(origin) => Some(origin_argument("artifactFrom", origin)?),
-        None => origin_of(scope, "artifact", |subscription| {
-            matches!(subscription.source, Source::Generic { .. }) && subscription.name == name
-        })?,
+        None => origin_of(scope, "artifact", |subscription| matches!(subscription.source, Source::Generic { .. }) && subscription.name == name)?,
     };
     Ok(origin.map_or(Value::Nil, |origin| {
-        of_origin(scope, &origin, |freight| {
-            freight.artifacts.iter().find(|artifact| artifact.subscription_name == name).map(records::artifact)
-        })
+        of_origin(scope, &origin, |freight| freight.artifacts.iter().find(|artifact| artifact.subscription_name == name).map(records::artifact))
     }))
 }
 
@@ -154,11 +144,8 @@ pub(super) fn discovered_image(arguments: &[Value], scope: &Scope<'_>, _: &Budge
 pub(super) fn discovered_chart(arguments: &[Value], scope: &Scope<'_>, _: &Budget) -> Result<Value, String> {
     let url = urls::chart(text_argument("chartFrom", arguments, 0)?);
     let name = if arguments.len() > 1 { text_argument("chartFrom", arguments, 1)? } else { "" };
-    let found =
-        scope.context.discovered.charts.iter().find(|chart| urls::chart(&chart.repo_url) == url && (name.is_empty() || chart.name == name));
-    Ok(found
-        .and_then(|chart| chart.versions.first().map(|version| records::discovered_chart(&url, &chart.name, version)))
-        .unwrap_or_default())
+    let found = scope.context.discovered.charts.iter().find(|chart| urls::chart(&chart.repo_url) == url && (name.is_empty() || chart.name == name));
+    Ok(found.and_then(|chart| chart.versions.first().map(|version| records::discovered_chart(&url, &chart.name, version))).unwrap_or_default())
 }
 
 /// `artifactFrom(subscriptionName)` in criteria; of two results of one name the last.

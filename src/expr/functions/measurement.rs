@@ -18,9 +18,7 @@ pub(super) fn as_float(arguments: &[Value], _: &Scope<'_>, _: &Budget) -> Result
         Value::Int(int) => Ok(Value::Float(*int as f64)),
         Value::Float(float) => Ok(Value::Float(*float)),
         value => match value.as_text() {
-            Some(text) => crate::expr::coerce::go_float(text)
-                .map(Value::Float)
-                .ok_or_else(|| format!("asFloat(): `{text}` is not a number")),
+            Some(text) => crate::expr::coerce::go_float(text).map(Value::Float).ok_or_else(|| format!("asFloat(): `{text}` is not a number")),
             None => Err(format!("asFloat() not supported on {}", value.type_name())),
         },
     }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use crate::expr::gotime::Time;
 use crate::expr::value::{Field, FieldKind, Record, RecordType, Value};
-use crate::model::{
-    ArtifactReference, Chart, DiscoveredCommit, DiscoveredImage, GitCommit, Image, StepMetadata,
-};
+use crate::model::{ArtifactReference, Chart, DiscoveredCommit, DiscoveredImage, GitCommit, Image, StepMetadata};
 
 const fn text(name: &'static str, json: &'static str) -> Field {
     Field { name, json, kind: FieldKind::Text }
@@ -16,11 +14,8 @@ const fn field(name: &'static str, json: &'static str, kind: FieldKind) -> Field
     Field { name, json, kind }
 }
 
-pub(super) static ORIGIN: RecordType = RecordType {
-    name: "origin",
-    fields: &[field("Kind", "kind", FieldKind::Named("origin kind")), text("Name", "name")],
-    omit_empty: true,
-};
+pub(super) static ORIGIN: RecordType =
+    RecordType { name: "origin", fields: &[field("Kind", "kind", FieldKind::Named("origin kind")), text("Name", "name")], omit_empty: true };
 
 pub(super) static COMMIT: RecordType = RecordType {
     name: "commit",
@@ -91,11 +86,8 @@ pub(super) static DISCOVERED_IMAGE: RecordType = RecordType {
     omit_empty: true,
 };
 
-pub(super) static DISCOVERED_CHART: RecordType = RecordType {
-    name: "chart",
-    fields: &[text("RepoURL", "repoURL"), text("Name", "name"), text("Version", "version")],
-    omit_empty: true,
-};
+pub(super) static DISCOVERED_CHART: RecordType =
+    RecordType { name: "chart", fields: &[text("RepoURL", "repoURL"), text("Name", "name"), text("Version", "version")], omit_empty: true };
 
 static STEP_META: RecordType = RecordType {
     name: "step metadata",
@@ -129,16 +121,8 @@ pub(super) fn origin(name: &str) -> Value {
 }
 
 pub(super) fn commit(commit: &GitCommit) -> Value {
-    let texts = [
-        &commit.repo_url,
-        &commit.id,
-        &commit.branch,
-        &commit.tag,
-        &commit.message,
-        &commit.author,
-        &commit.committer,
-        &commit.subscription_name,
-    ];
+    let texts =
+        [&commit.repo_url, &commit.id, &commit.branch, &commit.tag, &commit.message, &commit.author, &commit.committer, &commit.subscription_name];
     record(&COMMIT, texts.into_iter().map(|text| text.as_str().into()).collect())
 }
 
@@ -146,13 +130,7 @@ pub(super) fn image(image: &Image) -> Value {
     let texts = |text: &String| Value::text(text.as_str());
     record(
         &IMAGE,
-        vec![
-            texts(&image.repo_url),
-            texts(&image.tag),
-            texts(&image.digest),
-            annotations(&image.annotations),
-            texts(&image.subscription_name),
-        ],
+        vec![texts(&image.repo_url), texts(&image.tag), texts(&image.digest), annotations(&image.annotations), texts(&image.subscription_name)],
     )
 }
 
@@ -168,12 +146,7 @@ pub(super) fn artifact(artifact: &ArtifactReference) -> Value {
     };
     record(
         &ARTIFACT,
-        vec![
-            artifact.artifact_type.as_str().into(),
-            artifact.subscription_name.as_str().into(),
-            artifact.version.as_str().into(),
-            metadata,
-        ],
+        vec![artifact.artifact_type.as_str().into(), artifact.subscription_name.as_str().into(), artifact.version.as_str().into(), metadata],
     )
 }
 
@@ -184,10 +157,7 @@ pub(super) fn discovered_commit(commit: &DiscoveredCommit) -> Value {
 }
 
 pub(super) fn discovered_image(image: &DiscoveredImage) -> Value {
-    record(
-        &DISCOVERED_IMAGE,
-        vec![image.tag.as_str().into(), image.digest.as_str().into(), annotations(&image.annotations), time(image.created_at)],
-    )
+    record(&DISCOVERED_IMAGE, vec![image.tag.as_str().into(), image.digest.as_str().into(), annotations(&image.annotations), time(image.created_at)])
 }
 
 pub(super) fn discovered_chart(repo_url: &str, name: &str, version: &str) -> Value {

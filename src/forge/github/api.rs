@@ -83,10 +83,13 @@ impl CallError {
                 let when = wait.map_or_else(|| "later".to_owned(), |wait| format!("in {} s", wait.as_secs().max(1)));
                 Failure::new(FailureKind::Remote, message).hint(format!("GitHub's rate limit is used up; run again {when}"))
             }
-            Self::Unauthorized(_) => Failure::new(FailureKind::Refused, message).hint(format!("the token for `{repository}` is wrong or expired: {renew}")),
+            Self::Unauthorized(_) => {
+                Failure::new(FailureKind::Refused, message).hint(format!("the token for `{repository}` is wrong or expired: {renew}"))
+            }
             Self::Forbidden(_) => Failure::new(FailureKind::Refused, message).hint(format!("the token for `{repository}` may not do this: {renew}")),
-            Self::NotFound(_) => Failure::new(FailureKind::Refused, message)
-                .hint(format!("check that `{repository}` exists and that its token sees it: {renew}")),
+            Self::NotFound(_) => {
+                Failure::new(FailureKind::Refused, message).hint(format!("check that `{repository}` exists and that its token sees it: {renew}"))
+            }
             Self::Other { .. } => Failure::new(FailureKind::Remote, message),
         }
     }

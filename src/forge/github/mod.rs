@@ -235,10 +235,11 @@ impl Forge for GitHub {
             return Ok(Merge::Impossible(format!("`{method}` is no way to merge on GitHub; use `merge`, `squash` or `rebase`")));
         }
         self.try_merge(number, method).await.map_err(|error| match error {
-            CallError::NotFound(message) => {
-                Failure::new(FailureKind::Refused, format!("cannot merge pull request {number} of `{}/{}`: {message}", self.repository.owner, self.repository.name))
-                    .hint("give its token the permission `contents: write`")
-            }
+            CallError::NotFound(message) => Failure::new(
+                FailureKind::Refused,
+                format!("cannot merge pull request {number} of `{}/{}`: {message}", self.repository.owner, self.repository.name),
+            )
+            .hint("give its token the permission `contents: write`"),
             error => self.failure("merge a pull request of", error),
         })
     }
@@ -251,7 +252,9 @@ mod tests {
 
     #[test]
     fn a_repository_is_read_from_every_form_of_its_url() {
-        for url in ["https://github.com/Acme/app.git", "git@github.com:Acme/app", "ssh://git@github.com/Acme/app.git", "https://bot@GitHub.com/Acme/app/"] {
+        for url in
+            ["https://github.com/Acme/app.git", "git@github.com:Acme/app", "ssh://git@github.com/Acme/app.git", "https://bot@GitHub.com/Acme/app/"]
+        {
             let repository = Repository::parse(url).unwrap();
             assert_eq!((repository.host.as_str(), repository.owner.as_str(), repository.name.as_str()), ("github.com", "Acme", "app"), "{url}");
         }

@@ -88,7 +88,8 @@ impl PlainForge {
         if method == Method::Squash {
             // The new commit does not descend from the head, so the push sends the head's files once more.
             let changes = self.store.diff_trees(tree(target)?, merge.tree)?;
-            let files: Vec<Oid> = changes.iter().filter_map(|change| change.after.as_ref()).filter(|entry| entry.kind.is_blob()).map(|entry| entry.oid).collect();
+            let files: Vec<Oid> =
+                changes.iter().filter_map(|change| change.after.as_ref()).filter(|entry| entry.kind.is_blob()).map(|entry| entry.oid).collect();
             self.store.prefetch(&files).await?;
         }
         let committer = &self.forges.committer;
@@ -97,14 +98,8 @@ impl PlainForge {
             Method::Squash => (vec![target], format!("{}\n\nProposal {} from `{}`\n", proposal.title, proposal.number, proposal.source_branch)),
             _ => (vec![target, head], format!("Merge proposal {} from {}\n\n{}\n", proposal.number, proposal.source_branch, proposal.title)),
         };
-        let spec = CommitSpec {
-            tree: merge.tree,
-            parents,
-            author: who.clone(),
-            committer: who,
-            message: &message,
-            signer: committer.signer.as_ref(),
-        };
+        let spec =
+            CommitSpec { tree: merge.tree, parents, author: who.clone(), committer: who, message: &message, signer: committer.signer.as_ref() };
         Ok(Ok(self.store.write_commit(&spec)?))
     }
 }

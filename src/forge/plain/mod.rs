@@ -95,8 +95,7 @@ impl PlainForge {
     fn known(&self) -> Vec<Known> {
         let key = self.store.url().key();
         let here = |proposal: &&Proposal| {
-            proposal.repo_url == self.repo_url
-                || RemoteUrl::parse(&proposal.repo_url, self.forges.local).is_ok_and(|url| url.key() == key)
+            proposal.repo_url == self.repo_url || RemoteUrl::parse(&proposal.repo_url, self.forges.local).is_ok_and(|url| url.key() == key)
         };
         let opened = self.forges.book.opened();
         let fresh = opened.iter().filter(here).map(|proposal| Known { proposal: proposal.clone(), fresh: true });

@@ -117,7 +117,8 @@ struct Pattern {
 
 impl Pattern {
     fn new(text: &str) -> Result<Self, Stop> {
-        let malformed = |error: globset::Error| Stop::from(StepResult::errored_for_good(format!("the pattern `{text}` is malformed: {}", error.kind())));
+        let malformed =
+            |error: globset::Error| Stop::from(StepResult::errored_for_good(format!("the pattern `{text}` is malformed: {}", error.kind())));
         let glob = |text: &str| GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
         let pattern = text.strip_prefix("./").unwrap_or(text);
         let mut set = GlobSetBuilder::new();

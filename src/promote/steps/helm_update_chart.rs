@@ -91,7 +91,8 @@ fn prepare(workspace: &Workspace, chart: &Path, config: &HelmUpdateChartConfig) 
     let lock = Lock::read(workspace, chart).and_then(|lock| confine(workspace, chart, &all).map(|()| lock))?;
     let Some((old, new)) = definition else { return Ok(Some(Before { definition: None, dependencies: all, lock })) };
     let file = chart.join("Chart.yaml");
-    write_file(workspace.root(), &file, new.as_bytes(), Modes::PRIVATE).map_err(|error| format!("cannot write `{}`: {error}", workspace.display(&file)))?;
+    write_file(workspace.root(), &file, new.as_bytes(), Modes::PRIVATE)
+        .map_err(|error| format!("cannot write `{}`: {error}", workspace.display(&file)))?;
     Ok(Some(Before { definition: Some(old), dependencies: all, lock }))
 }
 
@@ -180,7 +181,13 @@ mod tests {
     #[test]
     fn changes_are_told_by_name() {
         let old = [dependency("gone", "1.0.0"), dependency("same", "2.0.0"), dependency("moved", "3.0.0"), dependency("twice", "1.0.0")];
-        let new = [dependency("moved", "3.1.0"), dependency("same", "2.0.0"), dependency("added", "0.1.0"), dependency("twice", "1.0.0"), dependency("twice", "2.0.0")];
+        let new = [
+            dependency("moved", "3.1.0"),
+            dependency("same", "2.0.0"),
+            dependency("added", "0.1.0"),
+            dependency("twice", "1.0.0"),
+            dependency("twice", "2.0.0"),
+        ];
         let told: Vec<String> = changes(&versions(&old), &versions(&new)).into_iter().map(|(name, change)| format!("{name}: {change}")).collect();
         assert_eq!(told, ["added: 0.1.0", "gone: removed", "moved: 3.0.0 -> 3.1.0", "twice: 1.0.0 -> 1.0.0, 2.0.0"]);
     }

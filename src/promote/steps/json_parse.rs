@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::config::{self, StepConfig, JsonParseConfig};
+use super::config::{self, JsonParseConfig, StepConfig};
 use super::files::{self, Stop, errored};
 use super::parse;
 use crate::diagnostic::Failure;

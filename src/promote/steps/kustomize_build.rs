@@ -51,7 +51,9 @@ impl Step for KustomizeBuild {
             output = build(tools, run.workspace, &folder, &closure, &config).await?;
         }
         if !output.success {
-            if !closure.remote.is_empty() && let Some(failure) = remote_failure("kustomize", &output) {
+            if !closure.remote.is_empty()
+                && let Some(failure) = remote_failure("kustomize", &output)
+            {
                 return Err(failure);
             }
             let message = format!("cannot build the kustomization in `{}`: {}", config.path, output.complaint(run.workspace.root()));
@@ -59,7 +61,8 @@ impl Step for KustomizeBuild {
         }
         let out = run.workspace.follow(&config.out_path).await?;
         let written = write(run.workspace, &config, &out, &output.stdout);
-        let result = written.map_or_else(|error| StepResult::errored(format!("cannot write to `{}`: {error}", config.out_path)), |()| StepResult::succeeded());
+        let result =
+            written.map_or_else(|error| StepResult::errored(format!("cannot write to `{}`: {error}", config.out_path)), |()| StepResult::succeeded());
         Ok(StepResult { log: output.stderr, ..result })
     }
 }
@@ -74,28 +77,22 @@ fn refuse(tools: &Tools, workspace: &Workspace, closure: &Closure) -> Result<Opt
         return Ok(Some(StepResult::errored(format!("`{link}` is a symbolic link that leads out of the working directory"))));
     }
     match closure.remote.first() {
-        Some(reference) if !tools.remote_bases => {
-            Err(Failure::new(FailureKind::Refused, format!("`{}` in `{}` would be fetched from the network", reference.written, reference.file.display()))
-                .hint("copy it into the repository, or clone its repository with `git-clone` and refer to the folder")
-                .hint("or allow it with `tools.remoteBases: true` in `consign.yaml`"))
-        }
+        Some(reference) if !tools.remote_bases => Err(Failure::new(
+            FailureKind::Refused,
+            format!("`{}` in `{}` would be fetched from the network", reference.written, reference.file.display()),
+        )
+        .hint("copy it into the repository, or clone its repository with `git-clone` and refer to the folder")
+        .hint("or allow it with `tools.remoteBases: true` in `consign.yaml`")),
         _ => Ok(None),
     }
 }
 
-async fn build(
-    tools: &Tools,
-    workspace: &Workspace,
-    folder: &Path,
-    closure: &Closure,
-    config: &KustomizeBuildConfig,
-) -> Result<ToolOutput, Failure> {
+async fn build(tools: &Tools, workspace: &Workspace, folder: &Path, closure: &Closure, config: &KustomizeBuildConfig) -> Result<ToolOutput, Failure> {
     let kustomize = tools.kustomize().await?;
     // Bases beside the kustomization are the rule, and patches from elsewhere in the workspace are allowed as in Kargo; what leads out of the
     // workspace was refused above. Objects come in the order in which they were read, as in Kargo; the executable alone would sort them.
     // `sortOptions` of a kustomization still count.
-    let mut command =
-        tools.command(&kustomize, workspace.root())?.args(["build", "--load-restrictor", "LoadRestrictionsNone", "--reorder", "none"]);
+    let mut command = tools.command(&kustomize, workspace.root())?.args(["build", "--load-restrictor", "LoadRestrictionsNone", "--reorder", "none"]);
     // Remote bases are cloned by git: over the network only, and only where that is allowed.
     command = command.env("GIT_ALLOW_PROTOCOL", if tools.remote_bases { "https:ssh:http" } else { "" }).env("GIT_TERMINAL_PROMPT", "0");
     if closure.charts {

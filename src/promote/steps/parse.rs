@@ -15,7 +15,8 @@ pub(super) fn outputs(path: &str, document: Value, outputs: &[ExpressionOutput],
     let mut found = Map::new();
     for output in outputs {
         let value = expr::bare(Site::Parse, &output.from_expression, &context).and_then(|value| value.to_json());
-        let value = value.map_err(|error| errored(format!("output `{}` of `{path}`, expression `{}`: {error}", output.name, output.from_expression)))?;
+        let value =
+            value.map_err(|error| errored(format!("output `{}` of `{path}`, expression `{}`: {error}", output.name, output.from_expression)))?;
         found.insert(output.name.clone(), value);
     }
     Ok(StepResult::output(serde_json::Value::Object(found)))

@@ -30,6 +30,7 @@ struct RememberedCheckout {
     branch: Option<String>,
     start: Oid,
     head: Oid,
+    start: Oid,
     author: Option<(String, String)>,
     sparse: Option<Vec<String>>,
     placed: BTreeMap<String, (String, Oid)>,
@@ -63,6 +64,7 @@ impl Workspace {
                 branch: checkout.branch.clone(),
                 start: checkout.start,
                 head: checkout.head,
+                start: checkout.start,
                 author: checkout.author.clone().map(|author| (author.name, author.email)),
                 sparse: checkout.sparse.clone(),
                 placed: checkout.placed.iter().map(|(path, (kind, oid))| (path.clone(), (word(*kind).to_owned(), *oid))).collect(),
@@ -108,6 +110,7 @@ impl RememberedCheckout {
             branch: self.branch,
             start: self.start,
             head: self.head,
+            start: self.start,
             tree,
             author: self.author.map(|(name, email)| Identity { name, email }),
             sparse: self.sparse,
@@ -130,5 +133,7 @@ fn word(kind: EntryKind) -> &'static str {
 }
 
 fn kind(word: &str) -> Option<EntryKind> {
-    [EntryKind::File, EntryKind::Executable, EntryKind::Symlink, EntryKind::Folder, EntryKind::Submodule].into_iter().find(|kind| self::word(*kind) == word)
+    [EntryKind::File, EntryKind::Executable, EntryKind::Symlink, EntryKind::Folder, EntryKind::Submodule]
+        .into_iter()
+        .find(|kind| self::word(*kind) == word)
 }

@@ -172,7 +172,14 @@ impl Checkout {
                 Some(parent) => self.store.commit(*parent)?.tree,
                 None => Oid::empty_tree(),
             };
-            contents.extend(self.store.diff_trees(before, commit.tree)?.into_iter().filter_map(|change| change.after).filter(|entry| entry.kind.is_blob()).map(|entry| entry.oid));
+            contents.extend(
+                self.store
+                    .diff_trees(before, commit.tree)?
+                    .into_iter()
+                    .filter_map(|change| change.after)
+                    .filter(|entry| entry.kind.is_blob())
+                    .map(|entry| entry.oid),
+            );
         }
         Ok(contents)
     }

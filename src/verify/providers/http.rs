@@ -112,7 +112,8 @@ pub fn with_headers(request: RequestBuilder, headers: &[Header]) -> Result<Reque
     let mut map = HeaderMap::new();
     for header in headers.iter().filter(|header| !header.key.eq_ignore_ascii_case("host")) {
         let name = HeaderName::from_bytes(header.key.as_bytes()).map_err(|_| format!("`{}` is not a name of a header", header.key))?;
-        let mut value = HeaderValue::from_str(&header.value).map_err(|_| format!("the value of the header `{}` holds control characters", header.key))?;
+        let mut value =
+            HeaderValue::from_str(&header.value).map_err(|_| format!("the value of the header `{}` holds control characters", header.key))?;
         value.set_sensitive(true);
         map.insert(name, value);
     }
@@ -218,7 +219,8 @@ impl OAuth2 {
                 continue;
             }
             let token: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| fail("the answer is not JSON".into()))?;
-            let text = token["access_token"].as_str().filter(|text| !text.is_empty()).ok_or_else(|| fail("the answer has no `access_token`".into()))?;
+            let text =
+                token["access_token"].as_str().filter(|text| !text.is_empty()).ok_or_else(|| fail("the answer has no `access_token`".into()))?;
             let kind = token["token_type"].as_str().filter(|kind| !kind.is_empty() && !kind.eq_ignore_ascii_case("bearer")).unwrap_or("Bearer");
             return Ok(format!("{kind} {text}"));
         }

@@ -242,7 +242,10 @@ async fn attempts(jobs: &Jobs, job: &Job, name: &str, mut failed: u32) -> Attemp
         let deadline = job.spec.active_deadline_seconds.map_or(DEADLINE, Duration::from_secs);
         let until = Instant::now() + deadline;
         let limit = job.spec.backoff_limit.unwrap_or(BACKOFF_LIMIT);
-        let ended = |kind: &str, message: String| Stands { status: Status { conditions: vec![Condition { kind: kind.into(), message }] }, waiting: Vec::new() };
+        let ended = |kind: &str, message: String| Stands {
+            status: Status { conditions: vec![Condition { kind: kind.into(), message }] },
+            waiting: Vec::new(),
+        };
         for pause in PAUSES.iter().map(Some).chain([None]) {
             let attempt = jobs.attempt(&job.spec.template.spec, name, until).await?;
             log.push_str(&attempt.log);

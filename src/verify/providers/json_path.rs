@@ -26,7 +26,11 @@ enum Step {
     Root,
     Field(String),
     Index(i64),
-    Slice { from: Option<i64>, to: Option<i64>, step: Option<i64> },
+    Slice {
+        from: Option<i64>,
+        to: Option<i64>,
+        step: Option<i64>,
+    },
     Wildcard,
     Recursive,
     Union(Vec<Step>),
@@ -185,9 +189,7 @@ fn elements(step: &Step, items: &[Value]) -> Result<Vec<Value>, String> {
             let index = from_start(*index);
             (index, index.saturating_add(1), 1)
         }
-        Step::Slice { from, to, step } => {
-            (from_start(from.unwrap_or(0)), from_start(to.unwrap_or(length)), step.unwrap_or(1))
-        }
+        Step::Slice { from, to, step } => (from_start(from.unwrap_or(0)), from_start(to.unwrap_or(length)), step.unwrap_or(1)),
         _ => return Ok(Vec::new()),
     };
     if from == to {

@@ -113,9 +113,7 @@ impl Measure for Providers {
             return self.attempt(run, metric, number, measurement, now).await;
         }
         match self.observe(name, metric, now).await {
-            Ok(observation) => {
-                observation.judge(metric, now, after(now, begun))
-            }
+            Ok(observation) => observation.judge(metric, now, after(now, begun)),
             Err(message) => Measurement::error(message, now, after(now, begun)),
         }
     }

@@ -120,7 +120,8 @@ fn instant(field: &str, expression: &str, now: Timestamp) -> Result<Timestamp, S
     let fail = |reason: String| format!("`rangeQuery.{field}` gives no instant: {reason}");
     let mut context = Context::default();
     context.now = now;
-    let value = Program::compile(Site::Measurement, expression).and_then(|program| program.evaluate(&context)).map_err(|error| fail(error.message))?;
+    let value =
+        Program::compile(Site::Measurement, expression).and_then(|program| program.evaluate(&context)).map_err(|error| fail(error.message))?;
     match value {
         Value::Time(time) => Ok(time.timestamp()),
         other => Err(fail(format!("it gives {}; write `now() - duration(\"1h\")`", other.type_name()))),

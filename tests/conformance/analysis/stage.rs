@@ -6,8 +6,8 @@ use std::sync::Arc;
 use consign::expr::{Context, Secrets};
 use consign::freight::identity;
 use consign::model::{
-    AnalysisTemplate, Freight, FreightCollection, Health, OriginKey, Project, PromotionReference, Stage, StageName, StageStatus,
-    VerificationInfo, Warehouse,
+    AnalysisTemplate, Freight, FreightCollection, Health, OriginKey, Project, PromotionReference, Stage, StageName, StageStatus, VerificationInfo,
+    Warehouse,
 };
 use consign::plan::{self, Action, Inputs, Settings, ancestry::Ancestry, bookkeeping};
 use consign::tick::verification::{arguments, arguments_context};
@@ -52,7 +52,11 @@ impl Setting {
     /// The collection of all freight of the case.
     fn collection(&self) -> FreightCollection {
         let items = self.freight.iter().map(|freight| (OriginKey(freight.origin.clone()), freight.reference())).collect();
-        FreightCollection { id: identity::collection_id(self.freight.iter().map(Freight::name).collect::<Vec<_>>().iter()), items, ..FreightCollection::default() }
+        FreightCollection {
+            id: identity::collection_id(self.freight.iter().map(Freight::name).collect::<Vec<_>>().iter()),
+            items,
+            ..FreightCollection::default()
+        }
     }
 
     fn begin(&self, status: &StageStatus, now: Timestamp) -> (VerificationInfo, Option<AnalysisRun>) {
@@ -102,7 +106,11 @@ fn stage_of_templates(case: &Value) -> Stage {
 
 /// The run of a case that lists templates and args; an error, if there is none.
 pub fn run_of_templates(case: &Value) -> Result<AnalysisRun, String> {
-    let secretless = { let mut case = case.clone(); case.as_object_mut().expect("an object").remove("secrets"); case };
+    let secretless = {
+        let mut case = case.clone();
+        case.as_object_mut().expect("an object").remove("secrets");
+        case
+    };
     let setting = Setting::new(&secretless, stage_of_templates(case));
     let (info, run) = setting.begin(&setting.status(case), Timestamp::UNIX_EPOCH);
     run.ok_or(info.message)
@@ -193,7 +201,9 @@ impl Story {
                 text = text.replace(&format!("<id{}>", index + 1), id);
             }
             match serde_json::from_str::<Value>(&text) {
-                Ok(Value::Object(request)) => Some((request["id"].as_str()?.to_owned(), request.get("actor").and_then(Value::as_str).unwrap_or_default().to_owned())),
+                Ok(Value::Object(request)) => {
+                    Some((request["id"].as_str()?.to_owned(), request.get("actor").and_then(Value::as_str).unwrap_or_default().to_owned()))
+                }
                 Ok(_) => None,
                 Err(_) => Some((text, String::new())),
             }
@@ -337,12 +347,8 @@ impl Story {
                 got[key] = value.clone();
             }
         }
-        let verified: BTreeMap<_, _> = self
-            .setting
-            .freight
-            .iter()
-            .filter_map(|freight| Some((freight.name(), freight.status.verified_in.get(&stage)?.verified_at?)))
-            .collect();
+        let verified: BTreeMap<_, _> =
+            self.setting.freight.iter().filter_map(|freight| Some((freight.name(), freight.status.verified_in.get(&stage)?.verified_at?))).collect();
         if !verified.is_empty() {
             got["verifiedAt"] = json!(verified);
         }

@@ -1,7 +1,7 @@
 //! The verbs `validate` and `schema`, as functions.
 
-use consign::tick::knowledge::knowledge;
 use consign::cli::{schema, validate};
+use consign::tick::knowledge::knowledge;
 use serde_json::Value;
 
 fn run(root: &std::path::Path, args: &validate::Args) -> (u8, String) {

@@ -111,7 +111,10 @@ async fn a_pull_request_is_opened_found_and_waited_for() {
     assert_eq!(request.merge_commit, "", "what GitHub shows of an open one is only a trial");
     world.github.with(NAME, |pulls| {
         let pull = pulls.pull(1);
-        assert_eq!((pull.title.as_str(), pull.body.as_str(), pull.labels.join(",")), ("Bump to v2", "All of it.\n\napp.git into env/prod", "release,prod".into()));
+        assert_eq!(
+            (pull.title.as_str(), pull.body.as_str(), pull.labels.join(",")),
+            ("Bump to v2", "All of it.\n\napp.git into env/prod", "release,prod".into())
+        );
     });
 
     let forge = world.forge();
@@ -263,7 +266,9 @@ async fn long_texts_are_cut_to_what_github_takes() {
 
 #[tokio::test]
 async fn a_users_own_description_is_left_alone_and_a_missing_one_stops_nothing() {
-    for changed in [NewPullRequest { is_described: true, ..World::new().request() }, NewPullRequest { title: "broken".into(), ..World::new().request() }] {
+    for changed in
+        [NewPullRequest { is_described: true, ..World::new().request() }, NewPullRequest { title: "broken".into(), ..World::new().request() }]
+    {
         let world = World::new();
         let request = NewPullRequest { head: world.head(), ..changed };
         opened(world.forge().open(&request).await.unwrap());

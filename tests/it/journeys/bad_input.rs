@@ -118,7 +118,12 @@ fn a_branch_that_is_not_there_is_the_steps_own_result() {
 fn a_source_that_fails_fails_alone() {
     let world = World::new();
     let warehouse = "apiVersion: kargo.akuity.io/v1alpha1\nkind: Warehouse\nmetadata: {name: gone, namespace: web}\nspec:\n  subscriptions:\n  - git: {repoURL: \"https://git.example.com/acme/app.git\", branch: gone}\n---\n";
-    let gitops = scene(&world, ".consign/stages.yaml", "apiVersion: kargo.akuity.io/v1alpha1\nkind: Stage\nmetadata:\n  name: test", &format!("{warehouse}apiVersion: kargo.akuity.io/v1alpha1\nkind: Stage\nmetadata:\n  name: test"));
+    let gitops = scene(
+        &world,
+        ".consign/stages.yaml",
+        "apiVersion: kargo.akuity.io/v1alpha1\nkind: Stage\nmetadata:\n  name: test",
+        &format!("{warehouse}apiVersion: kargo.akuity.io/v1alpha1\nkind: Stage\nmetadata:\n  name: test"),
+    );
     let tick = world.tick("gitops");
     assert_eq!(tick["failing"][0]["warehouse"], "gone", "{tick:#}");
     assert_eq!(phase(&tick, "uat"), "Succeeded");

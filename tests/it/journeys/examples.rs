@@ -41,7 +41,10 @@ fn templates_alone_from_a_tag_to_prod() {
     merge_proposal(&gitops, "env/prod");
     assert_eq!(phase(&world.tick("gitops"), "prod"), "Succeeded");
     let deployed = gitops.file("env/prod", "deployment.yaml").unwrap();
-    assert!(deployed.contains("ghcr.io/acme/web:v1.2.3") && deployed.contains("namespace: web-prod") && deployed.contains("replicas: 3"), "{deployed}");
+    assert!(
+        deployed.contains("ghcr.io/acme/web:v1.2.3") && deployed.contains("namespace: web-prod") && deployed.contains("replicas: 3"),
+        "{deployed}"
+    );
     assert!(gitops.file("env/prod", "service.yaml").is_some());
     for stage in ["test", "uat", "prod"] {
         assert_holds(&gitops, "web", stage);
@@ -62,7 +65,10 @@ async fn a_kustomize_monorepo_from_a_commit_to_prod() {
     assert_eq!(phase(&world.tick("kustomize-monorepo"), "prod"), "Succeeded");
     let files = mono.git(&["ls-tree", "-r", "--name-only", "env/prod"]);
     let rendered: String = files.lines().map(|path| mono.file("env/prod", path).unwrap()).collect();
-    assert!(rendered.contains("ghcr.io/acme/web:1.0.0") && rendered.contains("replicas: 3") && rendered.contains("namespace: web-prod"), "{files}\n{rendered}");
+    assert!(
+        rendered.contains("ghcr.io/acme/web:1.0.0") && rendered.contains("replicas: 3") && rendered.contains("namespace: web-prod"),
+        "{files}\n{rendered}"
+    );
     assert_holds(&mono, "web", "prod");
     assert_idle(&world, "kustomize-monorepo", &mono);
 

@@ -69,6 +69,11 @@ fn tasks_and_conditions_end_in_prod() {
     assert!(bread.file("shelf/prod", "bread/flour-prod.yaml").unwrap().contains("stage: prod"));
     let stage = config.file("consign/state", "bakery/stages/test.yaml").unwrap();
     assert!(stage.contains("flour: 42"), "{stage}");
-    let steps: Vec<(&str, &str)> = first["promotions"][0]["steps"].as_array().unwrap().iter().map(|step| (step["alias"].as_str().unwrap(), step["status"].as_str().unwrap_or(""))).collect();
+    let steps: Vec<(&str, &str)> = first["promotions"][0]["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["alias"].as_str().unwrap(), step["status"].as_str().unwrap_or("")))
+        .collect();
     assert!(steps.contains(&("never", "Skipped")), "{steps:?}");
 }

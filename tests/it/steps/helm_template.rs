@@ -60,11 +60,15 @@ async fn dependencies_are_built_as_locked() {
     let Some(tools) = available("helm-template: locked").await else { return };
     let chart = |version: &str| {
         let template = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: redis}}\ndata: {{version: {version:?}}}\n");
-        package(&[("Chart.yaml".to_owned(), format!("apiVersion: v2\nname: redis\nversion: {version}\n")), ("templates/a.yaml".to_owned(), template)].into())
+        package(
+            &[("Chart.yaml".to_owned(), format!("apiVersion: v2\nname: redis\nversion: {version}\n")), ("templates/a.yaml".to_owned(), template)]
+                .into(),
+        )
     };
     let server = ChartServer::repository(&[chart("1.0.0"), chart("1.1.0")]);
     let bench = StepBench::new(tools);
-    let dependency = |version: &str| format!("{CHART}dependencies:\n- {{name: redis, version: {version:?}, repository: \"http://{}\"}}\n", server.host);
+    let dependency =
+        |version: &str| format!("{CHART}dependencies:\n- {{name: redis, version: {version:?}, repository: \"http://{}\"}}\n", server.host);
     // The lock is made for one version, then the range widens: only its digest tells that they still belong together.
     bench.write("chart/Chart.yaml", &dependency("1.0.0"));
     assert_eq!(bench.run("helm-update-chart", json!({"path": "chart"})).await.unwrap().error, None);

@@ -28,11 +28,15 @@ async fn files_are_named_as_kustomize_names_them() {
         ("example.com/v1", "Widget"),
         ("example.com/v1", "Namespace"),
     ];
-    let objects: Vec<String> = kinds.iter().map(|(version, kind)| format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: A.b}}\n")).collect();
+    let objects: Vec<String> =
+        kinds.iter().map(|(version, kind)| format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: A.b}}\n")).collect();
     let namespaced = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: Shop}\n---\n";
     for (case, extra) in [("one", ""), ("several", namespaced)] {
-        bench.write(&format!("{case}/kustomization.yaml"), "resources: [all.yaml]\n").write(&format!("{case}/all.yaml"), &format!("{extra}{}", objects.join("---\n")));
-        let result = bench.run("kustomize-build", json!({"path": case, "outPath": format!("{case}-ours"), "outputFormat": "kustomize"})).await.unwrap();
+        bench
+            .write(&format!("{case}/kustomization.yaml"), "resources: [all.yaml]\n")
+            .write(&format!("{case}/all.yaml"), &format!("{extra}{}", objects.join("---\n")));
+        let result =
+            bench.run("kustomize-build", json!({"path": case, "outPath": format!("{case}-ours"), "outputFormat": "kustomize"})).await.unwrap();
         assert_eq!(result.error, None);
         let theirs = bench.outside().join(case);
         std::fs::create_dir(&theirs).unwrap();

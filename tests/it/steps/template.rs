@@ -40,7 +40,8 @@ async fn a_folder_is_rendered_by_the_endings_of_its_files() {
 async fn a_single_file_takes_the_engine_that_is_named() {
     let bench = bench();
     bench.write("in.txt", "{{ freight.origin.name | default('none') }} {{ values.a }}\n");
-    let result = bench.run("template", json!({"path": "in.txt", "outPath": "deep/out.txt", "engine": "minijinja", "values": {"a": 1}})).await.unwrap();
+    let result =
+        bench.run("template", json!({"path": "in.txt", "outPath": "deep/out.txt", "engine": "minijinja", "values": {"a": 1}})).await.unwrap();
     assert_eq!(result.status, StepStatus::Succeeded, "{:?}", result.error);
     assert!(bench.read("deep/out.txt").ends_with(" 1\n"));
 }

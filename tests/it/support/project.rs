@@ -98,7 +98,8 @@ impl Project {
         let server = GitServer::start();
         let (config, app) = (server.repository("config"), server.repository("app"));
         let policies: Vec<String> = auto.iter().map(|stage| format!("  - {{stage: {stage}, autoPromotionEnabled: true}}\n")).collect();
-        let policies = if policies.is_empty() { "  promotionPolicies: []\n".to_owned() } else { format!("  promotionPolicies:\n{}", policies.concat()) };
+        let policies =
+            if policies.is_empty() { "  promotionPolicies: []\n".to_owned() } else { format!("  promotionPolicies:\n{}", policies.concat()) };
         let head = format!(
             "apiVersion: kargo.akuity.io/v1alpha1\nkind: Project\nmetadata: {{name: shop}}\n---\napiVersion: kargo.akuity.io/v1alpha1\nkind: ProjectConfig\nmetadata: {{name: shop, namespace: shop}}\nspec:\n{policies}---\napiVersion: kargo.akuity.io/v1alpha1\nkind: Warehouse\nmetadata: {{name: web, namespace: shop}}\nspec:\n  subscriptions:\n  - git: {{repoURL: APP, branch: main}}\n---\n"
         );
@@ -182,22 +183,9 @@ impl Project {
         names
     }
 
-    /// Merges a branch of the config repository into `main`, as a person would.
-    pub fn merge(&self, branch: &str) {
-        let work = tempfile::tempdir().unwrap();
-        run_git(work.path(), &["clone", "-q", self.config.url(), "."], b"");
-        run_git(work.path(), &["merge", "-q", "--no-ff", "--no-edit", &format!("origin/{branch}")], b"");
-        run_git(work.path(), &["push", "-q", "origin", "HEAD:main"], b"");
-    }
-
     /// Branches of the config repository.
     pub fn branches(&self) -> Vec<String> {
         self.config.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]).lines().map(str::to_owned).collect()
-    }
-
-    /// A folder of the test's own.
-    pub fn folder(&self) -> PathBuf {
-        self.folder.path().to_owned()
     }
 }
 

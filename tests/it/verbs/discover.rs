@@ -16,7 +16,8 @@ fn each_subscription_answers_for_itself() {
     let file = world.checkout().join(".consign/shop.yaml");
     let missing = world.server.url("acme/none");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replacen("  subscriptions:\n", &format!("  subscriptions:\n  - git: {{repoURL: \"{missing}\", branch: main}}\n"), 1)).unwrap();
+    std::fs::write(&file, text.replacen("  subscriptions:\n", &format!("  subscriptions:\n  - git: {{repoURL: \"{missing}\", branch: main}}\n"), 1))
+        .unwrap();
     let ran = world.run(&["discover", "app", "--format", "json"]);
     assert_ne!(ran.code, 0, "a source that fails is a failure");
     let found = ran.json();

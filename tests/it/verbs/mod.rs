@@ -130,7 +130,7 @@ spec:
     sources: {{direct: true}}
   promotionTemplate:
     spec:
-      steps: &steps
+      steps:
       - uses: git-clone
         config:
           repoURL: "{config}"
@@ -145,7 +145,7 @@ spec:
           updates: [{{key: version, value: "x"}}]
         if: ${{{{ false }}}}
       - uses: file-write
-        config: {{outFile: ./out/version.txt, contents: "${{{{ commitFrom('{app}').ID }}}}"}}
+        config: {{path: ./out/version.txt, overwrite: true, contents: "${{{{ commitFrom('{app}').ID }}}}"}}
       - uses: git-commit
         config: {{path: ./out, message: "Deploy"}}
       - uses: git-push
@@ -160,7 +160,26 @@ spec:
     sources: {{stages: [test], requiredSoakTime: 1h}}
   promotionTemplate:
     spec:
-      steps: *steps
+      steps:
+      - uses: git-clone
+        config:
+          repoURL: "{config}"
+          checkout:
+          - {{branch: main, path: ./src}}
+          - {{branch: "env/${{{{ ctx.stage }}}}", create: true, path: ./out}}
+      - uses: copy
+        config: {{inPath: ./src/base, outPath: ./out}}
+      - uses: yaml-update
+        config:
+          path: ./src/.consign/version.yaml
+          updates: [{{key: version, value: "x"}}]
+        if: ${{{{ false }}}}
+      - uses: file-write
+        config: {{path: ./out/version.txt, overwrite: true, contents: "${{{{ commitFrom('{app}').ID }}}}"}}
+      - uses: git-commit
+        config: {{path: ./out, message: "Deploy"}}
+      - uses: git-push
+        config: {{path: ./out}}
 "#
     )
 }

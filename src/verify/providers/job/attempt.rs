@@ -123,7 +123,10 @@ impl Jobs {
                 None => expand(&variable.value, &variables),
                 Some(source) => {
                     let reference = source.secret_key_ref.as_ref().ok_or_else(|| {
-                        format!("variable `{}` of container `{}` reads from a cluster; only `value` and `secretKeyRef` work without one", variable.name, container.name)
+                        format!(
+                            "variable `{}` of container `{}` reads from a cluster; only `value` and `secretKeyRef` work without one",
+                            variable.name, container.name
+                        )
                     })?;
                     self.secrets
                         .get(&reference.name, &reference.key)
@@ -196,7 +199,10 @@ impl Jobs {
     /// The command itself, with an empty environment but for what reaches the network.
     fn process(&self, ready: &Ready, home: &Path) -> Result<Command, String> {
         let Some((program, rest)) = ready.entrypoint.split_first() else {
-            return Err(format!("container `{}` has no `command`, which jobs that run as processes need: what an image would start is not known", ready.name));
+            return Err(format!(
+                "container `{}` has no `command`, which jobs that run as processes need: what an image would start is not known",
+                ready.name
+            ));
         };
         let mut command = Command::new(program);
         command.args(rest).args(&ready.arguments).env_clear().current_dir(if ready.folder.is_empty() { home } else { Path::new(&ready.folder) });

@@ -94,10 +94,7 @@ async fn a_container_gets_secrets_by_its_environment_and_leaves_nothing_behind()
     assert_eq!(assess(&attempts.stands.unwrap().status, &[]).0, Phase::Successful);
     assert_eq!(attempts.log, "[probe out] token *****\n");
     let calls = std::fs::read_to_string(folder.path().join("calls")).unwrap();
-    assert_eq!(
-        calls,
-        "rm --force consign-test-x.probe.1\nrun --rm --name consign-test-x.probe.1 --env TOKEN --entrypoint probe probe:2 -v uat\n"
-    );
+    assert_eq!(calls, "rm --force consign-test-x.probe.1\nrun --rm --name consign-test-x.probe.1 --env TOKEN --entrypoint probe probe:2 -v uat\n");
 }
 
 #[tokio::test]

@@ -75,9 +75,11 @@ impl Contract {
             match parameters.iter().find(|one| one["in"] == "query" && one["name"] == name.as_str()) {
                 None => wrong.push(format!("unknown query parameter `{name}`")),
                 Some(parameter) => {
-                    let value = if parameter["schema"]["type"] == "integer" { value.parse::<i64>().map_or(json!(value), Value::from) } else { json!(value) };
+                    let value =
+                        if parameter["schema"]["type"] == "integer" { value.parse::<i64>().map_or(json!(value), Value::from) } else { json!(value) };
                     let key = format!("{} {} ?{name}", operation.method, operation.path);
-                    wrong.extend(self.check(&key, &parameter["schema"], &value).into_iter().map(|error| format!("query parameter `{name}`: {error}")));
+                    wrong
+                        .extend(self.check(&key, &parameter["schema"], &value).into_iter().map(|error| format!("query parameter `{name}`: {error}")));
                 }
             }
         }
@@ -97,8 +99,11 @@ impl Contract {
             return wrong;
         };
         // The description leaves objects open, so a misspelt field would pass.
-        let known: Vec<&String> =
-            std::iter::once(schema).chain(schema["oneOf"].as_array().into_iter().flatten()).filter_map(|one| one["properties"].as_object()).flat_map(|fields| fields.keys()).collect();
+        let known: Vec<&String> = std::iter::once(schema)
+            .chain(schema["oneOf"].as_array().into_iter().flatten())
+            .filter_map(|one| one["properties"].as_object())
+            .flat_map(|fields| fields.keys())
+            .collect();
         let unknown = body.as_object().into_iter().flat_map(|fields| fields.keys()).filter(|field| !known.contains(field));
         wrong.extend(unknown.map(|field| format!("unknown field `{field}`")));
         wrong.extend(self.check(&format!("{} {}", operation.method, operation.path), schema, &body));

@@ -96,7 +96,8 @@ impl Answer {
 impl GitHub {
     /// A GitHub without repositories.
     pub fn start() -> Self {
-        let shared = Arc::new(Shared { repositories: Mutex::default(), log: Mutex::default(), faults: Mutex::default(), violations: Mutex::default() });
+        let shared =
+            Arc::new(Shared { repositories: Mutex::default(), log: Mutex::default(), faults: Mutex::default(), violations: Mutex::default() });
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let state = Arc::clone(&shared);

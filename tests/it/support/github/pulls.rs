@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::git_server::{Repository, sealed};
-use super::contract::Contract;
 use super::Answer;
+use super::contract::Contract;
 
 /// How a person merges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,8 +129,7 @@ impl Pulls {
 
     /// The tree of a merge; None: a conflict.
     fn merged_tree(&self, base: &str, head: &str) -> Option<String> {
-        let output: std::process::Output =
-            sealed(self.repository.folder()).args(["merge-tree", "--write-tree", base, head]).output().unwrap();
+        let output: std::process::Output = sealed(self.repository.folder()).args(["merge-tree", "--write-tree", base, head]).output().unwrap();
         output.status.success().then(|| String::from_utf8(output.stdout).unwrap().lines().next().unwrap().to_owned())
     }
 
@@ -147,9 +146,8 @@ impl Pulls {
         let (head, base) = self.sides(pull);
         let page = format!("https://github.test/{}/{}/pull/{}", self.owner, self.name, pull.number);
         let merged_at = pull.merge_commit.as_ref().map(|_| "2026-01-02T04:00:00Z");
-        let label = |name: &String| {
-            json!({"id": 1, "node_id": "x", "url": self.api, "name": name, "description": "", "color": "ededed", "default": false})
-        };
+        let label =
+            |name: &String| json!({"id": 1, "node_id": "x", "url": self.api, "name": name, "description": "", "color": "ededed", "default": false});
         let state = json!({
             "number": pull.number,
             "url": format!("{}/repos/{}/{}/pulls/{}", self.api, self.owner, self.name, pull.number),
@@ -310,9 +308,8 @@ impl Pulls {
             }
         }
         let labels = pull.labels.clone();
-        let label = |name: &String| {
-            json!({"id": 1, "node_id": "x", "url": self.api, "name": name, "description": "", "color": "ededed", "default": false})
-        };
+        let label =
+            |name: &String| json!({"id": 1, "node_id": "x", "url": self.api, "name": name, "description": "", "color": "ededed", "default": false});
         Answer::new(200, labels.iter().map(label).collect())
     }
 }
