@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::session::{Session, Stopped};
-use super::{Format, print};
+use super::{Format, print, status};
 use crate::diagnostic::{Failure, FailureKind};
 use crate::git::fresh::{self, FreshCommit};
 use crate::git::{Git, Settings};
@@ -70,8 +70,14 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Stopped> {
     // The second one is left to the reader.
     stage.release(session.now, "v1.1.0", "Greet in a warmer voice", true).await?;
     let (outcome, proposals) = tick(session, &stage).await?;
-    print(args.format, &outcome, || told(&stage, &outcome, &proposals));
-    Ok(0)
+    let stands = status::Args { stage: None, format: args.format };
+    if args.format == Format::Text {
+        print(Format::Text, &(), || told(&stage, &outcome));
+        status::run(&here(session, &stage), &stands).await?;
+        print(Format::Text, &(), || next(&stage, &proposals));
+        return Ok(0);
+    }
+    status::run(&here(session, &stage), &stands).await
 }
 
 /// Makes the folder, and refuses one that holds something.
@@ -134,19 +140,24 @@ impl Scene {
 
 /// One tick on the demo's checkout; gives what came of it and the proposals that wait.
 async fn tick(session: &Session, scene: &Scene) -> Result<(Outcome, Vec<Proposal>), Stopped> {
-    let mut global = session.global.clone();
-    global.repo = Some(scene.checkout.to_string_lossy().into_owned());
-    global.local = true;
-    global.quiet = true;
-    global.definitions.clear();
-    global.project = None;
-    let world = Session::new(global).open(false).await?;
+    let world = here(session, scene).open(false).await?;
     let (outcome, failures) = crate::tick::tick(&world, &Limits::default()).await?;
     if let Some(failure) = failures.into_iter().next() {
         return Err(failure.into());
     }
     let proposals = waiting_proposals(&world).await?;
     Ok((outcome, proposals))
+}
+
+/// The session as it is in the demo's checkout, at this instant.
+fn here(session: &Session, scene: &Scene) -> Session {
+    let mut global = session.global.clone();
+    global.repo = Some(scene.checkout.to_string_lossy().into_owned());
+    global.local = true;
+    global.quiet = true;
+    global.definitions.clear();
+    global.project = None;
+    Session::new(global)
 }
 
 async fn waiting_proposals(world: &World) -> Result<Vec<Proposal>, Failure> {
@@ -160,9 +171,8 @@ async fn waiting_proposals(world: &World) -> Result<Vec<Proposal>, Failure> {
     Ok(proposals)
 }
 
-/// What happened, and what to type next.
-fn told(scene: &Scene, outcome: &Outcome, proposals: &[Proposal]) -> String {
-    let binary = std::env::current_exe().map_or_else(|_| "consign".to_owned(), |path| quoted(&path.to_string_lossy()));
+/// What happened.
+fn told(scene: &Scene, outcome: &Outcome) -> String {
     let mut text = format!("`{}` holds two repositories, `app.git` and `gitops.git`, and a checkout, `gitops`.\n", scene.folder.display());
     text.push_str("v1.0.0 is in test, uat and prod. Then v1.1.0 was tagged, and `consign run` did this:\n\n");
     let mut shown = outcome.clone();
@@ -170,7 +180,14 @@ fn told(scene: &Scene, outcome: &Outcome, proposals: &[Proposal]) -> String {
     for line in report::tick::text(&shown).lines() {
         let _ = writeln!(text, "  {line}");
     }
-    let _ = writeln!(text, "\nGo on from here:\n\n  cd {}", quoted(&scene.checkout.to_string_lossy()));
+    text.push('\n');
+    text
+}
+
+/// What to type next.
+fn next(scene: &Scene, proposals: &[Proposal]) -> String {
+    let binary = std::env::current_exe().map_or_else(|_| "consign".to_owned(), |path| quoted(&path.to_string_lossy()));
+    let mut text = format!("\nGo on from here:\n\n  cd {}\n", quoted(&scene.checkout.to_string_lossy()));
     text.push_str(
         "  export CONSIGN_LOCAL=1    # these remotes are folders of this machine\n\n  # Merge the proposal; on a forge it is a pull request.\n",
     );

@@ -48,6 +48,8 @@ pub struct NewPullRequest {
     pub head: String,
     /// Branch it should go to.
     pub target_branch: String,
+    /// Commit that branch stands at for the promotion, which may have made it in this tick; empty: as the remote has it.
+    pub base: String,
     /// First line.
     pub title: String,
     /// The rest; Markdown.

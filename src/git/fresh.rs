@@ -57,7 +57,7 @@ pub async fn add_commits(git: &Git, folder: &Path, author: &str, commits: &[Fres
             let _ = writeln!(stream, "M 100644 inline {path}\ndata {}\n{text}", text.len());
         }
         if let Some(tag) = commit.tag {
-            let _ = writeln!(stream, "reset refs/tags/{tag}\nfrom refs/heads/main^0\n");
+            let _ = writeln!(stream, "reset refs/tags/{tag}\nfrom refs/heads/main\n");
         }
     }
     let doing = format!("fill the repository `{}`", folder.display());

@@ -140,7 +140,8 @@ impl Forge for PlainForge {
     async fn open(&self, new: &NewPullRequest) -> Result<Opening, Failure> {
         let head: Oid = new.head.parse().map_err(|error| Failure::new(FailureKind::Internal, "a proposal has no head").caused_by(error))?;
         self.store.ensure(&[RefPattern::branch(&new.target_branch)?]).await?;
-        let Some(base) = self.branch(&new.target_branch) else {
+        // A branch that the promotion has just made leaves together with its record.
+        let Some(base) = new.base.parse().ok().or_else(|| self.branch(&new.target_branch)) else {
             return Ok(Opening::Impossible(format!("`{}` has no branch `{}`", self.repo_url, new.target_branch)));
         };
         if !self.obtain(head).await? {

@@ -17,7 +17,9 @@ impl PlainForge {
         let base = proposal.base.parse::<Oid>().ok();
         // A branch that was pushed in this tick may not have left yet.
         let source = if known.fresh { Some(recorded) } else { self.branch(&proposal.source_branch) };
-        let Some(target) = self.branch(&proposal.target_branch) else { return Ok(closed) };
+        // So may a target that the promotion has just made.
+        let target = self.branch(&proposal.target_branch).or(base.filter(|_| known.fresh));
+        let Some(target) = target else { return Ok(closed) };
         let base = match base {
             Some(base) if self.obtain(base).await? => Some(base),
             _ => None,

@@ -47,9 +47,9 @@ impl Step for GitOpenPr {
         if let Some(request) = found.first() {
             return Ok(StepResult::output(output(request)));
         }
-        if branches.target.is_none() {
+        let Some(target) = branches.target else {
             return Ok(StepResult::errored(format!("target branch `{}` does not exist", config.target_branch)));
-        }
+        };
         if branches.equal {
             return Ok(StepResult { message: "the branches do not differ".into(), ..StepResult::with_status(StepStatus::Skipped) });
         }
@@ -68,6 +68,7 @@ impl Step for GitOpenPr {
             source_branch: config.source_branch,
             head: source.id.to_string(),
             target_branch: config.target_branch,
+            base: target.id.to_string(),
             title: config.title.unwrap_or_else(|| subject.trim_end().to_owned()),
             description,
             labels: config.labels,

@@ -76,6 +76,7 @@ impl World {
             source_branch: SOURCE.into(),
             head: self.head(),
             target_branch: TARGET.into(),
+            base: String::new(),
             title: "Bump to v2".into(),
             description: "All of it.".into(),
             labels: vec!["release".into(), "prod".into()],

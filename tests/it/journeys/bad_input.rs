@@ -32,9 +32,17 @@ fn broken_yaml_is_shown_with_its_line() {
     assert_refused_before_anything(".consign/stages.yaml", "metadata:\n  name: test", "metadata: [\n  name: test", "stages.yaml:");
 }
 
+/// Kargo takes a circle, and so do we: with a warning, and nothing ever enters it.
 #[test]
-fn a_cycle_of_stages_is_refused() {
-    assert_refused_before_anything(".consign/stages.yaml", "sources: {direct: true}", "sources: {stages: [prod]}", "cycle");
+fn a_circle_of_stages_is_told_and_nothing_enters_it() {
+    let world = World::new();
+    let gitops = scene(&world, ".consign/stages.yaml", "sources: {direct: true}", "sources: {stages: [prod]}");
+    assert!(world.tick("gitops")["promotions"].as_array().unwrap().is_empty());
+    assert_eq!(gitops.tip("refs/heads/env/test"), None);
+    let stages = world.folder("circle").join("stages.yaml");
+    std::fs::write(&stages, gitops.file("main", ".consign/stages.yaml").unwrap()).unwrap();
+    let answer = world.consign(&["validate", stages.to_str().unwrap()]);
+    assert!(answer.out.contains("config/cycle") && answer.out.contains("goes in a circle"), "{}", answer.out);
 }
 
 #[test]
