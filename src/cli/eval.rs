@@ -59,7 +59,8 @@ pub(super) fn read_context(path: &std::path::Path) -> Result<(Json, ContextFile)
         raw => raw,
     };
     let wrong = |error: String| {
-        Failure::new(FailureKind::Usage, format!("the context `{}` cannot be used: {error}", path.display())).hint("see `consign eval --help` for its fields")
+        Failure::new(FailureKind::Usage, format!("the context `{}` cannot be used: {error}", path.display()))
+            .hint("see `consign eval --help` for its fields")
     };
     if !raw.is_object() {
         return Err(wrong("it is no mapping".into()));

@@ -163,10 +163,12 @@ fn indented(rows: &[[String; 4]]) -> String {
 /// A gate in a line: what it is, why it is in its state, when it opens.
 pub fn gate_text(gate: &Gate, now: Timestamp) -> String {
     let opens = gate.opens_at.filter(|at| *at > now);
-    let opens = opens.map(|at| {
-        let shown = Timestamp::from_second(at.as_second()).unwrap_or(at);
-        format!("; opens in {} ({shown})", words::coarse(at.duration_since(now)))
-    }).unwrap_or_default();
+    let opens = opens
+        .map(|at| {
+            let shown = Timestamp::from_second(at.as_second()).unwrap_or(at);
+            format!("; opens in {} ({shown})", words::coarse(at.duration_since(now)))
+        })
+        .unwrap_or_default();
     format!("{}: {}{opens}", gate_name(gate), gate.detail)
 }
 

@@ -193,7 +193,12 @@ fn blocks(file: &FileDiff) -> Vec<Block<'_>> {
     }
     let objects = file.objects.iter();
     objects
-        .map(|object| Block { name: format!("{} {}", object.kind, object.name), namespace: &object.namespace, change: object.change, diff: &object.diff })
+        .map(|object| Block {
+            name: format!("{} {}", object.kind, object.name),
+            namespace: &object.namespace,
+            change: object.change,
+            diff: &object.diff,
+        })
         .collect()
 }
 

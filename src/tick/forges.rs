@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{ForgeKind, Settings};
+use crate::diagnostic::Failure;
 use crate::forge::directory::{Directory, Rule, RuleKind};
 use crate::forge::plain::{Book, Committer, PlainForges};
-use crate::diagnostic::Failure;
 use crate::forge::{Describe, Forges, NewPullRequest};
 use crate::git::{Change, CredentialLookup, Oid, Stores};
 use crate::model::{FreightReference, Promotion, StageName, StageStatus, VerifiedStage};
