@@ -58,11 +58,14 @@ impl Repository {
 /// What says who we are to a repository; asked before every request, so that a token may be renewed while we run.
 pub type TokenLookup = Arc<dyn Fn() -> Option<Credential> + Send + Sync>;
 
+/// What was listed, and when.
+type Taken = (Instant, Result<Vec<Pull>, Failure>);
+
 /// The open pull requests of a repository, as one listing found them; or why there is none, so that a GitHub that is down is waited for
 /// once and not by everybody in turn.
 #[derive(Default)]
 pub struct Listing {
-    taken: tokio::sync::Mutex<Option<(Instant, Result<Vec<Pull>, Failure>)>>,
+    taken: tokio::sync::Mutex<Option<Taken>>,
 }
 
 /// The pull requests of one repository on GitHub.
