@@ -1,6 +1,6 @@
 //! All stores of this process, by remote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -48,10 +48,13 @@ impl Stores {
         let address = self.git.effective_url(url.as_str());
         let key = RemoteUrl::parse(&address, true).map_or(address, |address| address.key().to_owned());
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = open.get(&key) {
-            return Ok(store.clone());
-        }
-        let store = Arc::new(Store::open(self.git.clone(), url, self.credentials.clone())?);
+        let spelled = url.key().to_owned();
+        let known = open.get(&spelled).or_else(|| open.get(&key)).cloned();
+        let store = match known {
+            Some(store) => store,
+            None => Arc::new(Store::open(self.git.clone(), url, self.credentials.clone())?),
+        };
+        open.insert(spelled, store.clone());
         open.insert(key, store.clone());
         Ok(store)
     }
@@ -69,6 +72,7 @@ impl Stores {
     /// Sentences the user should read, such as that a server sends all file contents because it cannot filter.
     pub fn notes(&self) -> Vec<String> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.values().flat_map(|store| store.notes()).collect()
+        let notes: BTreeSet<String> = open.values().flat_map(|store| store.notes()).collect();
+        notes.into_iter().collect()
     }
 }

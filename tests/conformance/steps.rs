@@ -35,7 +35,7 @@ pub fn prepare(_document: &Value) -> Runner {
     Box::new(move |case| {
         let kind = case["kind"].as_str().expect("kind");
         if registry.get(kind).is_none() {
-            return Outcome::Differ(format!("the kind `{kind}` cannot be run"));
+            return Outcome::NotBuilt(kind.to_owned());
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         match runtime.block_on(Scene::play(case, &registry)) {
