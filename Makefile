@@ -2,6 +2,7 @@
 TOOLS ?= $(HOME)/.cache/consign-tools
 export PATH := $(TOOLS)/bin:$(PATH)
 export TOOLS
+export CONSIGN_TEST_TOOLS := $(TOOLS)/bin
 
 .PHONY: demo test conformance bench lint tools
 

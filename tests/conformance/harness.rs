@@ -70,7 +70,7 @@ pub fn run(families: &[Family]) -> ExitCode {
             tally.sane.len(),
             tally.listed.len(),
             tally.differ.len(),
-            if not_built.is_empty() { String::new() } else { format!("; not run, because the kind is not built yet: {}", not_built.join(", ")) }
+            if not_built.is_empty() { String::new() } else { format!("; not run: {}", not_built.join(", ")) }
         );
         for (id, got) in &tally.differ {
             println!("  {id}: {}", if only.is_empty() { got.lines().next().unwrap_or_default().chars().take(200).collect() } else { got.clone() });
